@@ -1,0 +1,2 @@
+// Package hallmark is documentation only; import its rooms.
+package hallmark

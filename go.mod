@@ -1,0 +1,3 @@
+module github.com/hallmark-build/hallmark
+
+go 1.26.0

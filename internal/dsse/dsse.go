@@ -1,0 +1,210 @@
+// Package dsse reads and writes Dead Simple Signing Envelopes
+// (https://github.com/secure-systems-lab/dsse, v1.0.2): what is signed is the
+// pre-authentication encoding of type and payload, so the bytes that were
+// verified are the bytes that are used and nothing is canonicalised.
+package dsse
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+
+	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/strictjson"
+)
+
+// An Envelope is a payload with its type and signatures.
+type Envelope struct {
+	PayloadType string
+	Payload     []byte
+	Signatures  []Signature
+}
+
+// A Signature is one signature of an envelope. KeyID is an unauthenticated
+// hint (envelope.md): it never decides anything.
+type Signature struct {
+	KeyID string
+	Sig   []byte
+	// Certificate is the PEM chain of the "cert" extension that older
+	// writers put beside a signature; unauthenticated.
+	Certificate []byte
+}
+
+// PAE returns the pre-authentication encoding (protocol.md): lengths are
+// decimal byte counts.
+func PAE(payloadType string, payload []byte) []byte {
+	b := make([]byte, 0, len("DSSEv1")+2+20+len(payloadType)+2+20+len(payload))
+	b = append(b, "DSSEv1 "...)
+	b = strconv.AppendInt(b, int64(len(payloadType)), 10)
+	b = append(b, ' ')
+	b = append(b, payloadType...)
+	b = append(b, ' ')
+	b = strconv.AppendInt(b, int64(len(payload)), 10)
+	b = append(b, ' ')
+	return append(b, payload...)
+}
+
+// Reasons of the errors of [Parse], beside those of strictjson.
+const (
+	ReasonMissing = "envelope-field-missing" // payload, payloadType, signatures or sig is absent
+	ReasonBase64  = "envelope-base64"        // payload or sig is not strict base64
+	ReasonLimit   = "envelope-limit"         // too many signatures
+)
+
+// Parse reads an envelope from the whole of data.
+func Parse(data []byte) (*Envelope, error) {
+	p := strictjson.NewParser(data, 0)
+	e, err := Read(p)
+	if err != nil {
+		return nil, err
+	}
+	return e, p.End()
+}
+
+// Read reads an envelope that is the next value of p. The required fields
+// (envelope.md: payload, payloadType, signatures, sig) must be set, if to the
+// empty value; unknown fields are ignored.
+func Read(p *strictjson.Parser) (*Envelope, error) {
+	e := new(Envelope)
+	var hasPayload, hasType, hasSigs bool
+	err := p.Object(func(name []byte) (err error) {
+		switch string(name) {
+		case "payload":
+			hasPayload = true
+			var b []byte
+			if b, err = p.StringBytes(); err != nil {
+				return err
+			}
+			if e.Payload, err = DecodeBase64(b); err != nil {
+				return p.Failf(ReasonBase64, "payload: %v", err)
+			}
+		case "payloadType":
+			hasType = true
+			e.PayloadType, err = p.String()
+		case "signatures":
+			hasSigs = true
+			err = p.Array(func(i int) error {
+				if i >= limits.Signatures {
+					return p.Failf(ReasonLimit, "more than %d signatures", limits.Signatures)
+				}
+				s, err := readSignature(p)
+				e.Signatures = append(e.Signatures, s)
+				return err
+			})
+		default:
+			err = p.Unknown(name, "payload", "payloadType", "signatures")
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !hasPayload:
+		return nil, p.Failf(ReasonMissing, "envelope has no payload")
+	case !hasType:
+		return nil, p.Failf(ReasonMissing, "envelope has no payloadType")
+	case !hasSigs:
+		return nil, p.Failf(ReasonMissing, "envelope has no signatures")
+	}
+	return e, nil
+}
+
+func readSignature(p *strictjson.Parser) (s Signature, err error) {
+	hasSig := false
+	err = p.Object(func(name []byte) (err error) {
+		switch string(name) {
+		case "sig":
+			hasSig = true
+			var b []byte
+			if b, err = p.StringBytes(); err != nil {
+				return err
+			}
+			if s.Sig, err = DecodeBase64(b); err != nil {
+				return p.Failf(ReasonBase64, "sig: %v", err)
+			}
+		case "keyid":
+			if p.Kind() == strictjson.Null {
+				return p.Null() // unset, null and empty are the same
+			}
+			s.KeyID, err = p.String()
+		case "cert":
+			if p.Kind() != strictjson.String {
+				return p.Skip()
+			}
+			var b []byte
+			b, err = p.StringBytes()
+			s.Certificate = append([]byte(nil), b...)
+		default:
+			err = p.Unknown(name, "sig", "keyid")
+		}
+		return err
+	})
+	if err == nil && !hasSig {
+		err = p.Failf(ReasonMissing, "signature has no sig")
+	}
+	return s, err
+}
+
+// Encode writes an envelope on one line: standard base64 with padding, field
+// order fixed, no trailing newline.
+func (e *Envelope) Encode() ([]byte, error) {
+	type sig struct {
+		KeyID string `json:"keyid,omitempty"`
+		Sig   []byte `json:"sig"`
+	}
+	out := struct {
+		PayloadType string `json:"payloadType"`
+		Payload     []byte `json:"payload"`
+		Signatures  []sig  `json:"signatures"`
+	}{e.PayloadType, e.Payload, make([]sig, len(e.Signatures))}
+	if out.Payload == nil {
+		out.Payload = []byte{}
+	}
+	for i, s := range e.Signatures {
+		out.Signatures[i] = sig{s.KeyID, s.Sig}
+	}
+	return json.Marshal(out)
+}
+
+type base64Error string
+
+func (e base64Error) Error() string { return string(e) }
+
+// DecodeBase64 is the one base64 rule of this module. DSSE lets writers use the standard or
+// the URL-safe alphabet and verifiers must take either (protocol.md); padding
+// is absent in much of what is in the wild. Refused: both alphabets in one
+// value, line breaks or any other byte (encoding/base64 skips \r and \n),
+// wrong padding, and trailing bits that are not zero, so that one value has
+// one encoding per alphabet and padding choice.
+func DecodeBase64(b []byte) ([]byte, error) {
+	std, url, n := false, false, len(b)
+	for i, c := range b {
+		switch {
+		case 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
+		case c == '+' || c == '/':
+			std = true
+		case c == '-' || c == '_':
+			url = true
+		case c == '=' && i >= len(b)-2 && len(b)%4 == 0:
+			n = min(n, i)
+		default:
+			return nil, base64Error("byte outside the base64 alphabet")
+		}
+		if c != '=' && i > n {
+			return nil, base64Error("padding inside base64")
+		}
+	}
+	if std && url {
+		return nil, base64Error("both base64 alphabets in one value")
+	}
+	enc := base64.RawStdEncoding
+	if url {
+		enc = base64.RawURLEncoding
+	}
+	out := make([]byte, enc.DecodedLen(n))
+	m, err := enc.Strict().Decode(out, b[:n])
+	if err != nil {
+		return nil, base64Error("malformed base64")
+	}
+	return out[:m], nil
+}

@@ -1,0 +1,91 @@
+package strictjson
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// Into reads the whole document into v with encoding/json, after checking it
+// as [Check] does and refusing, wherever v has a struct, a name that
+// encoding/json would fold into a field but that is not spelled exactly so.
+// Unknown names are ignored. It is for documents off the hot path whose fields
+// are many; what is read for every statement uses a [Parser].
+func Into(data []byte, maxBytes int, v any) error {
+	p := NewParser(data, maxBytes)
+	if err := p.matchNames(reflect.TypeOf(v)); err != nil {
+		return err
+	}
+	if err := p.End(); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return &Error{Reason: ReasonSyntax, Offset: p.pos, Msg: strings.TrimPrefix(err.Error(), "json: ")}
+	}
+	return nil
+}
+
+var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
+
+// matchNames consumes a value that is going to be decoded into a t.
+func (p *Parser) matchNames(t reflect.Type) error {
+	for t != nil && t.Kind() == reflect.Pointer {
+		if t.Implements(unmarshalerType) {
+			return p.Skip()
+		}
+		t = t.Elem()
+	}
+	if t == nil || reflect.PointerTo(t).Implements(unmarshalerType) {
+		return p.Skip()
+	}
+	switch k := p.Kind(); {
+	case k == Object && t.Kind() == reflect.Struct:
+		fields := fieldsOf(t)
+		return p.Object(func(name []byte) error {
+			if ft, ok := fields[string(name)]; ok {
+				return p.matchNames(ft)
+			}
+			for known := range fields {
+				if strings.EqualFold(known, string(name)) {
+					return p.fail(ReasonCase, "name %s differs from %q by case only", quote(name), known)
+				}
+			}
+			return p.Skip()
+		})
+	case k == Object && t.Kind() == reflect.Map:
+		return p.Object(func([]byte) error { return p.matchNames(t.Elem()) })
+	case k == Array && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array):
+		return p.Array(func(int) error { return p.matchNames(t.Elem()) })
+	}
+	return p.Skip()
+}
+
+var fieldCache sync.Map // reflect.Type -> map[string]reflect.Type
+
+// fieldsOf returns the JSON names of t's fields, those of embedded structs
+// included.
+func fieldsOf(t reflect.Type) map[string]reflect.Type {
+	if m, ok := fieldCache.Load(t); ok {
+		return m.(map[string]reflect.Type)
+	}
+	m := make(map[string]reflect.Type)
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name == "-" || !f.IsExported() && !f.Anonymous:
+			continue
+		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
+			for n, ft := range fieldsOf(f.Type) {
+				m[n] = ft
+			}
+			continue
+		case name == "":
+			name = f.Name
+		}
+		m[name] = f.Type
+	}
+	fieldCache.Store(t, m)
+	return m
+}
