@@ -206,9 +206,13 @@ func (s DigestSet) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON writes; null is the empty set.
 func (s *DigestSet) UnmarshalJSON(data []byte) (err error) {
 	p := strictjson.NewParser(data, 0)
+	if p.Kind() == strictjson.Null {
+		*s = nil
+		return p.Null()
+	}
 	*s, err = readDigestSet(p)
 	if err == nil {
 		err = p.End()

@@ -10,7 +10,7 @@
 //	artifact, err := provenance.DigestFile(ctx, "dist/app")
 //	st, err := provenance.NewStatement(
 //		[]provenance.ResourceDescriptor{artifact.Descriptor()},
-//		predicate.SLSAProvenanceV1, pred)
+//		predicate.TypeSLSAProvenance, pred)
 //	envelope, err := sign.Statement(ctx, st, signer)
 //
 // Everything here is a claim until package verify has opened the signed bytes.

@@ -68,7 +68,23 @@ func (r ResourceDescriptor) Label() string {
 	return "(unnamed)"
 }
 
-// ReadResourceDescriptors reads the next value of a strict parser as a list of descriptors; null
+// UnmarshalResourceDescriptors reads a JSON list of descriptors as strictly as
+// a statement's subjects are read; null is the empty list, and null in the
+// list is an error. It is what a predicate's reader needs that does not decode
+// the whole predicate.
+func UnmarshalResourceDescriptors(data []byte) ([]ResourceDescriptor, error) {
+	p := strictjson.NewParser(data, 0)
+	list, err := readResourceDescriptors(p, false)
+	if err == nil {
+		err = p.End()
+	}
+	if err != nil {
+		return nil, formatError(err)
+	}
+	return list, nil
+}
+
+// readResourceDescriptors reads the next value of a strict parser as a list of descriptors; null
 // is the empty list.
 func readResourceDescriptors(p *strictjson.Parser, v01 bool) ([]ResourceDescriptor, error) {
 	if p.Kind() == strictjson.Null {

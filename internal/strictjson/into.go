@@ -9,8 +9,9 @@ import (
 
 // Into reads the whole document into v with encoding/json, after checking it
 // as [Check] does and refusing, wherever v has a struct, a name that
-// encoding/json would fold into a field but that is not spelled exactly so.
-// Unknown names are ignored. It is for documents off the hot path whose fields
+// encoding/json would fold into a field but that is not spelled exactly so,
+// and a null in a list whose elements cannot be null, which encoding/json
+// would take for a zero value. Unknown names are ignored. It is for documents off the hot path whose fields
 // are many; what is read for every statement uses a [Parser].
 func Into(data []byte, maxBytes int, v any) error {
 	p := NewParser(data, maxBytes)
@@ -21,12 +22,19 @@ func Into(data []byte, maxBytes int, v any) error {
 		return err
 	}
 	if err := json.Unmarshal(data, v); err != nil {
-		return &Error{Reason: ReasonSyntax, Offset: p.pos, Msg: strings.TrimPrefix(err.Error(), "json: ")}
+		switch err.(type) {
+		case *json.SyntaxError, *json.UnmarshalTypeError:
+			return &Error{Reason: ReasonSyntax, Offset: p.pos, Msg: strings.TrimPrefix(err.Error(), "json: ")}
+		}
+		return err // of a json.Unmarshaler, which has its own reasons
 	}
 	return nil
 }
 
-var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
+var (
+	unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
+	rawType         = reflect.TypeFor[json.RawMessage]()
+)
 
 // matchNames consumes a value that is going to be decoded into a t.
 func (p *Parser) matchNames(t reflect.Type) error {
@@ -56,7 +64,18 @@ func (p *Parser) matchNames(t reflect.Type) error {
 	case k == Object && t.Kind() == reflect.Map:
 		return p.Object(func([]byte) error { return p.matchNames(t.Elem()) })
 	case k == Array && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array):
-		return p.Array(func(int) error { return p.matchNames(t.Elem()) })
+		return p.Array(func(int) error {
+			if p.Kind() == Null {
+				switch t.Elem().Kind() {
+				case reflect.Interface, reflect.Pointer:
+				default:
+					if t.Elem() != rawType {
+						return p.fail(ReasonSyntax, "null in a list")
+					}
+				}
+			}
+			return p.matchNames(t.Elem())
+		})
 	}
 	return p.Skip()
 }
