@@ -45,9 +45,17 @@ const (
 	// KeyFile is the largest key or certificate file, in bytes.
 	KeyFile = 1 << 20
 
+	// KeyDER is the largest decoded key, in bytes: an RSA key of 8192 bits has
+	// 4.6 kB, a certificate with many names some more. Stops arithmetic on
+	// numbers of a million bits.
+	KeyDER = 64 << 10
+
 	// ScryptMemory and ScryptWork bound the key derivation that an encrypted
-	// key file may ask for. Stops a key file with N=2^40.
+	// key file may ask for: 128·N·r bytes, and 128·N·r·p bytes passed through.
+	// Sigstore asks for 64 MiB, the hardest advice in use for 128 MiB. Stops a
+	// key file with N=2^40.
 	ScryptMemory = 256 << 20
+	ScryptWork   = 1 << 30
 
 	// PBKDF2Iterations is the same bound for PKCS#8 with PBES2.
 	PBKDF2Iterations = 10_000_000
@@ -74,6 +82,24 @@ const (
 	// TreeEntries is the largest number of entries of a recorded tree.
 	TreeEntries = 4 << 20
 
+	// TreeBytes is the largest total size of the files of a recorded tree,
+	// unless the caller says otherwise. Stops a sparse file of a terabyte,
+	// which costs its author nothing, from keeping a build busy for an hour.
+	TreeBytes = 256 << 30
+
+	// TreeDepth is how deep directories may nest. The scanner keeps the
+	// directories on the way to each worker open, so this stops a deep tree
+	// from exhausting file descriptors.
+	TreeDepth = 256
+
+	// TreePath is the longest path in a recorded tree, and the longest target
+	// of a symbolic link, in bytes: PATH_MAX of Linux. Stops a deep tree of
+	// long names from costing memory as the square of its depth.
+	TreePath = 4096
+
+	// TreeCache is the largest file that is read as a digest cache, in bytes.
+	TreeCache = 1 << 30
+
 	// ArchiveEntries, ArchiveBytes and ArchiveRatio bound what is unpacked to
 	// look inside an artifact. ArchiveRatio is the largest ratio of unpacked
 	// to packed bytes beyond the first 64 MiB. Stops zip bombs.
@@ -85,7 +111,43 @@ const (
 	// after the step itself ended. Stops a grandchild that keeps the pipe.
 	PipeGrace = 2 * time.Second
 
+	// FileLock is how long an append to a bundle waits for another that holds
+	// the lock of the directory. Stops a stuck process from hanging a release.
+	FileLock = 30 * time.Second
+
 	// HTTPBody and HTTPTime bound one answer of a server.
 	HTTPBody = 16 << 20
 	HTTPTime = 30 * time.Second
+
+	// SigstoreRoot is the largest trusted_root.json, in bytes, and
+	// SigstoreAuthorities the largest number of logs or authorities of one
+	// kind in it: a lookup tries those that share a name.
+	SigstoreRoot        = 4 << 20
+	SigstoreAuthorities = 256
+
+	// SigstoreLogEntries and SigstoreTimestamps bound what one bundle may
+	// carry. Each costs up to three public key operations.
+	SigstoreLogEntries = 32
+	SigstoreTimestamps = 32
+
+	// SigstoreCertificate and SigstoreTimestamp are the largest certificate
+	// and RFC 3161 response, in bytes; SigstoreChain the longest chain.
+	// Parsing them grows with their size.
+	SigstoreCertificate = 64 << 10
+	SigstoreTimestamp   = 64 << 10
+	SigstoreChain       = 16
+
+	// SigstoreSCTs is the largest number of signed certificate timestamps in
+	// one certificate.
+	SigstoreSCTs = 16
+
+	// SigstoreCheckpoint is the largest checkpoint with its signatures, in
+	// bytes, and SigstoreProof the longest inclusion proof: a tree of 2^64
+	// leaves has 64 levels.
+	SigstoreCheckpoint = 64 << 10
+	SigstoreProof      = 64
+
+	// SigstoreCheckpoints is how many verified checkpoints are remembered for
+	// one trusted root.
+	SigstoreCheckpoints = 4096
 )
