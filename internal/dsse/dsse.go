@@ -7,7 +7,9 @@ package dsse
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
@@ -135,7 +137,7 @@ func readSignature(p *strictjson.Parser) (s Signature, err error) {
 			b, err = p.StringBytes()
 			s.Certificate = append([]byte(nil), b...)
 		default:
-			err = p.Unknown(name, "sig", "keyid")
+			err = p.Unknown(name, "sig", "keyid", "cert")
 		}
 		return err
 	})
@@ -146,24 +148,52 @@ func readSignature(p *strictjson.Parser) (s Signature, err error) {
 }
 
 // Encode writes an envelope on one line: standard base64 with padding, field
-// order fixed, no trailing newline.
+// order fixed, no trailing newline. It fails when the payload type or a hint
+// is not valid UTF-8: JSON cannot hold it, and an encoder that replaces what
+// is not would name another type than the one that was signed.
 func (e *Envelope) Encode() ([]byte, error) {
-	type sig struct {
-		KeyID string `json:"keyid,omitempty"`
-		Sig   []byte `json:"sig"`
+	size := 128 + 2*len(e.PayloadType) + base64.StdEncoding.EncodedLen(len(e.Payload))
+	for _, s := range e.Signatures {
+		size += 32 + 2*len(s.KeyID) + base64.StdEncoding.EncodedLen(len(s.Sig)) + 2*len(s.Certificate)
 	}
-	out := struct {
-		PayloadType string `json:"payloadType"`
-		Payload     []byte `json:"payload"`
-		Signatures  []sig  `json:"signatures"`
-	}{e.PayloadType, e.Payload, make([]sig, len(e.Signatures))}
-	if out.Payload == nil {
-		out.Payload = []byte{}
-	}
+	b := append(make([]byte, 0, size), `{"payloadType":`...)
+	b, ok := appendString(b, e.PayloadType)
+	b = append(b, `,"payload":"`...)
+	b = base64.StdEncoding.AppendEncode(b, e.Payload)
+	b = append(b, `","signatures":[`...)
 	for i, s := range e.Signatures {
-		out.Signatures[i] = sig{s.KeyID, s.Sig}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '{')
+		if s.KeyID != "" {
+			var valid bool
+			b, valid = appendString(append(b, `"keyid":`...), s.KeyID)
+			b = append(b, ',')
+			ok = ok && valid
+		}
+		b = append(b, `"sig":"`...)
+		b = base64.StdEncoding.AppendEncode(b, s.Sig)
+		b = append(b, '"')
+		if len(s.Certificate) > 0 {
+			var valid bool
+			b, valid = appendString(append(b, `,"cert":`...), string(s.Certificate))
+			ok = ok && valid
+		}
+		b = append(b, '}')
 	}
-	return json.Marshal(out)
+	if !ok {
+		return nil, errors.New("payload type, key id or certificate is not valid UTF-8")
+	}
+	return append(b, "]}"...), nil
+}
+
+func appendString(b []byte, s string) ([]byte, bool) {
+	if !utf8.ValidString(s) {
+		return b, false
+	}
+	q, _ := json.Marshal(s) // a valid string always encodes
+	return append(b, q...), true
 }
 
 type base64Error string

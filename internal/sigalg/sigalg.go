@@ -16,7 +16,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // A Scheme names how a key signs, in the names of securesystemslib.
@@ -31,8 +30,13 @@ const (
 	Ed25519    Scheme = "ed25519"
 	RSAPSS     Scheme = "rsassa-pss-sha256"
 	RSAPKCS1   Scheme = "rsa-pkcs1v15-sha256"
-	MinRSABits        = 2048
-	maxRSABits        = 8192 // beyond it one verification costs milliseconds
+)
+
+// The sizes of RSA keys. Below, a signature can be forged (NIST SP 800-131A);
+// above, one verification costs milliseconds.
+const (
+	MinRSABits = 2048
+	maxRSABits = 8192
 )
 
 // ErrSignature says that a signature does not verify.
@@ -45,6 +49,9 @@ func For(pub crypto.PublicKey, want Scheme) (Scheme, error) {
 	var is Scheme
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
+		if k == nil || k.Curve == nil || k.X == nil || k.Y == nil {
+			return "", errors.New("no key")
+		}
 		switch k.Curve {
 		case elliptic.P256():
 			is = ECDSAP256
@@ -53,7 +60,7 @@ func For(pub crypto.PublicKey, want Scheme) (Scheme, error) {
 		case elliptic.P521():
 			is = ECDSAP521
 		default:
-			return "", fmt.Errorf("unsupported elliptic curve")
+			return "", fmt.Errorf("elliptic curve %s is not supported, want P-256, P-384 or P-521", k.Curve.Params().Name)
 		}
 		if _, err := k.ECDH(); err != nil {
 			return "", fmt.Errorf("invalid ECDSA public key: %w", err)
@@ -64,15 +71,25 @@ func For(pub crypto.PublicKey, want Scheme) (Scheme, error) {
 		}
 		is = Ed25519
 	case *rsa.PublicKey:
+		if k == nil || k.N == nil {
+			return "", errors.New("no key")
+		}
 		if n := k.N.BitLen(); n < MinRSABits || n > maxRSABits {
 			return "", fmt.Errorf("RSA key of %d bits, want %d to %d", n, MinRSABits, maxRSABits)
+		}
+		// FIPS 186-5 section 5.4 (e) wants an odd exponent above 2^16; keys
+		// with 3 are still about, and safe with these two paddings.
+		if k.E < 3 || k.E&1 == 0 || k.E > 1<<31-1 || k.N.Bit(0) == 0 {
+			return "", fmt.Errorf("invalid RSA public key")
 		}
 		is = RSAPSS
 		if want == RSAPKCS1 {
 			is = RSAPKCS1
 		}
+	case nil:
+		return "", errors.New("no key")
 	default:
-		return "", fmt.Errorf("unsupported key type %T", pub)
+		return "", fmt.Errorf("key type %T is not supported, want ECDSA, Ed25519 or RSA", pub)
 	}
 	if want != "" && want != is {
 		return "", fmt.Errorf("scheme %q does not fit a key for %q", want, is)
@@ -104,35 +121,43 @@ func (s Scheme) digest(message []byte) []byte {
 	return h.Sum(nil)
 }
 
-// Sign signs message with key under the scheme.
+// Sign signs message with key under the scheme, which must be one that [For]
+// gave for the key. Randomness comes from crypto/rand, by way of the key.
 func Sign(key crypto.Signer, s Scheme, message []byte) ([]byte, error) {
-	return SignRand(rand.Reader, key, s, message)
-}
-
-// SignRand is Sign with a source of randomness.
-func SignRand(random io.Reader, key crypto.Signer, s Scheme, message []byte) ([]byte, error) {
 	switch s {
 	case Ed25519:
-		return key.Sign(random, message, crypto.Hash(0))
+		return key.Sign(rand.Reader, message, crypto.Hash(0))
 	case RSAPSS:
-		return key.Sign(random, s.digest(message), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+		return key.Sign(rand.Reader, s.digest(message), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256})
+	case ECDSAP256, ECDSAP384, ECDSAP521, RSAPKCS1:
+		return key.Sign(rand.Reader, s.digest(message), s.Hash())
 	}
-	return key.Sign(random, s.digest(message), s.Hash())
+	return nil, fmt.Errorf("unknown signature scheme %q", s)
 }
 
 // Verify checks a signature over message. The key must be one that [For] accepted with this
-// scheme.
+// scheme; with another scheme nothing verifies.
+//
+// An ECDSA signature (r, s) has a twin (r, -s) that anybody can compute and
+// that verifies too. So a signature's bytes do not name the act of signing:
+// signers are counted by key.
 func Verify(pub crypto.PublicKey, s Scheme, message, sig []byte) error {
 	ok := false
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
-		ok = ecdsa.VerifyASN1(k, s.digest(message), sig)
+		switch {
+		case s == ECDSAP256 && k.Curve == elliptic.P256(),
+			s == ECDSAP384 && k.Curve == elliptic.P384(),
+			s == ECDSAP521 && k.Curve == elliptic.P521():
+			ok = ecdsa.VerifyASN1(k, s.digest(message), sig)
+		}
 	case ed25519.PublicKey:
-		ok = ed25519.Verify(k, message, sig)
+		ok = s == Ed25519 && len(k) == ed25519.PublicKeySize && ed25519.Verify(k, message, sig)
 	case *rsa.PublicKey:
-		if s == RSAPKCS1 {
+		switch s {
+		case RSAPKCS1:
 			ok = rsa.VerifyPKCS1v15(k, crypto.SHA256, s.digest(message), sig) == nil
-		} else {
+		case RSAPSS:
 			// in-toto and securesystemslib sign with a salt as long as the
 			// hash, older ones with the longest: take what the signature says.
 			ok = rsa.VerifyPSS(k, crypto.SHA256, s.digest(message), sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto}) == nil
