@@ -91,9 +91,10 @@ func parse(s string) (p PURL, err error) {
 		if p.Version, err = decode(rest[i+1:]); err != nil {
 			return p, err
 		}
-		rest = rest[:i]
+		if rest = rest[:i]; strings.HasSuffix(rest, "/") {
+			return p, errors.New("no name")
+		}
 	}
-	rest = strings.Trim(rest, "/")
 	if i := strings.LastIndexByte(rest, '/'); i >= 0 {
 		if p.Namespace, err = decodeSegments(rest[:i], false); err != nil {
 			return p, err
