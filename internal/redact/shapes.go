@@ -1,0 +1,333 @@
+package redact
+
+import (
+	"bytes"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// A shape is a token that can be told by its beginning.
+type shape struct {
+	prefix string
+	min    int               // characters after the prefix, at least
+	in     func(c byte) bool // which characters those are
+}
+
+// tokenShapes are the documented formats of issuers whose tokens are often found in build
+// logs. A prefix must be long or odd enough not to occur by chance.
+var tokenShapes = byFirst([]shape{
+	{"ghp_", 20, isWord}, {"gho_", 20, isWord}, {"ghu_", 20, isWord}, {"ghs_", 20, isWord}, {"ghr_", 20, isWord}, // GitHub
+	{"github_pat_", 20, isWord},
+	{"glpat-", 16, isURLSafe}, {"gldt-", 16, isURLSafe}, {"glcbt-", 16, isURLSafe}, {"glrt-", 16, isURLSafe}, // GitLab
+	{"glptt-", 16, isURLSafe}, {"gloas-", 16, isURLSafe}, {"glsoat-", 16, isURLSafe},
+	{"AKIA", 16, isUpper}, {"ASIA", 16, isUpper}, // AWS
+	{"xoxa-", 10, isURLSafe}, {"xoxb-", 10, isURLSafe}, {"xoxp-", 10, isURLSafe}, {"xoxr-", 10, isURLSafe}, // Slack
+	{"xoxs-", 10, isURLSafe}, {"xoxe-", 10, isURLSafe}, {"xapp-", 10, isURLSafe},
+	{"npm_", 30, isWord}, {"pypi-", 50, isURLSafe}, {"rubygems_", 40, isWord}, // package registries
+	{"dckr_pat_", 20, isURLSafe}, {"hf_", 30, isWord},
+	{"AIza", 35, isURLSafe}, {"ya29.", 20, isURLSafe}, // Google
+	{"sk_live_", 16, isWord}, {"rk_live_", 16, isWord}, {"sk-ant-", 20, isURLSafe}, {"sk-proj-", 20, isURLSafe},
+	{"SG.", 40, func(c byte) bool { return isURLSafe(c) || c == '.' }}, // SendGrid
+	{"hvs.", 20, isURLSafe}, {"hvb.", 20, isURLSafe}, // Vault
+	{"dop_v1_", 40, isWord}, {"bkua_", 20, isWord}, {"AGE-SECRET-KEY-1", 40, isUpper},
+	{"eyJ", 20, func(c byte) bool { return isURLSafe(c) || c == '.' || c == '=' }}, // JSON Web Token
+})
+
+func byFirst(list []shape) (table [256][]shape) {
+	for _, s := range list {
+		table[s.prefix[0]] = append(table[s.prefix[0]], s)
+	}
+	return table
+}
+
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' }
+
+func isWord(c byte) bool { return isUpper(c) || 'a' <= c && c <= 'z' || c == '_' }
+
+func isURLSafe(c byte) bool { return isWord(c) || c == '-' }
+
+var (
+	pemBegin = []byte("-----BEGIN ")
+	pemEnd   = regexp.MustCompile(`-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----`)
+)
+
+// shapes appends the spans of what looks like a secret.
+func shapes(text []byte, spans []span) []span {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		for _, s := range tokenShapes[c] {
+			if !hasPrefix(text[i:], s.prefix) {
+				continue
+			}
+			end := i + len(s.prefix)
+			for end < len(text) && s.in(text[end]) {
+				end++
+			}
+			if end-i-len(s.prefix) < s.min || s.prefix == "eyJ" && bytes.Count(text[i:end], []byte(".")) < 2 {
+				continue
+			}
+			spans = append(spans, span{i, end})
+			i = end - 1
+			break
+		}
+		switch c {
+		case ':':
+			if hasPrefix(text[i:], "://") {
+				if at := userinfo(text[i+3:]); at > 0 {
+					info := text[i+3 : i+3+at]
+					web := i >= 4 && (hasSuffixFold(text[:i], "http") || hasSuffixFold(text[:i], "https"))
+					if web || bytes.IndexByte(info, ':') >= 0 {
+						spans = append(spans, span{i + 3, i + 3 + at})
+					}
+				}
+			}
+		case '?', '&':
+			if sp, ok := queryValue(text, i+1); ok {
+				spans = append(spans, sp)
+			}
+		case '=':
+			if sp, ok := assignment(text, i); ok {
+				spans = append(spans, sp)
+			}
+		case '-':
+			if bytes.HasPrefix(text[i:], pemBegin) {
+				if sp, ok := privateKey(text, i); ok {
+					spans = append(spans, sp)
+					i = sp.to - 1
+				}
+			}
+		case 'b', 'B':
+			for _, scheme := range [...]string{"bearer ", "basic "} {
+				if len(text)-i > len(scheme) && strings.EqualFold(string(text[i:i+len(scheme)]), scheme) {
+					from := i + len(scheme)
+					to := from
+					for to < len(text) && (isBase64(text[to]) || strings.IndexByte("=.~", text[to]) >= 0) {
+						to++
+					}
+					if to-from >= 16 {
+						spans = append(spans, span{from, to})
+					}
+				}
+			}
+		}
+	}
+	return spans
+}
+
+func hasPrefix(b []byte, p string) bool { return len(b) >= len(p) && string(b[:len(p)]) == p }
+
+func hasSuffixFold(b []byte, p string) bool {
+	return len(b) >= len(p) && strings.EqualFold(string(b[len(b)-len(p):]), p)
+}
+
+// userinfo returns the length of the userinfo at the start of an authority (RFC
+// 3986 section 3.2), or 0.
+func userinfo(b []byte) int {
+	end := bytes.IndexAny(b[:min(len(b), maxEdge)], "/?# \t\r\n\"'<>`")
+	if end < 0 {
+		end = min(len(b), maxEdge)
+	}
+	return max(0, bytes.LastIndexByte(b[:end], '@'))
+}
+
+// queryValue returns the span of the value of the query parameter that starts
+// at i, if its name says that it is secret.
+func queryValue(text []byte, i int) (span, bool) {
+	const maxName = 64
+	eq := bytes.IndexByte(text[i:min(len(text), i+maxName)], '=')
+	if eq <= 0 {
+		return span{}, false
+	}
+	name := string(text[i : i+eq])
+	for j := range len(name) {
+		if !isURLSafe(name[j]) && name[j] != '.' {
+			return span{}, false
+		}
+	}
+	if !SecretName(name) && !signatureNames[strings.ToLower(name)] {
+		return span{}, false
+	}
+	from := i + eq + 1
+	to := from
+	for to < len(text) && strings.IndexByte("&;# \t\r\n\"'<>`", text[to]) < 0 {
+		to++
+	}
+	return span{from, to}, to > from
+}
+
+// assignment returns the span of the value that the = at i gives to an
+// environment variable with a secret name, as in a shell command or the output
+// of env. Only names in capitals are variables; "key=" in a text means anything.
+func assignment(text []byte, i int) (span, bool) {
+	const maxName = 64
+	from := i
+	for from > 0 && i-from < maxName && (isUpper(text[from-1]) || text[from-1] == '_') {
+		from--
+	}
+	if from == i || !SecretName(string(text[from:i])) {
+		return span{}, false
+	}
+	stop := " \t\r\n;&|\"'`"
+	to := i + 1
+	if to < len(text) && (text[to] == '"' || text[to] == '\'') {
+		stop = string(text[to]) + "\n"
+		to++
+	}
+	start := to
+	for to < len(text) && strings.IndexByte(stop, text[to]) < 0 {
+		to++
+	}
+	return span{start, to}, to > start
+}
+
+// signatureNames are the query parameters of signed URLs: whoever has one can
+// use the URL.
+var signatureNames = map[string]bool{
+	"sig": true, "signature": true, "x-amz-signature": true, "x-goog-signature": true,
+}
+
+// privateKey returns the span of a PEM or OpenPGP private key block that starts
+// at i; one without an end reaches to the end of the text.
+func privateKey(text []byte, i int) (span, bool) {
+	const maxLabel = 80
+	line := text[i:min(len(text), i+maxLabel)]
+	label := bytes.Index(line, []byte("PRIVATE KEY"))
+	if nl := bytes.IndexByte(line, '\n'); label < 0 || nl >= 0 && nl < label {
+		return span{}, false
+	}
+	if end := pemEnd.FindIndex(text[i:]); end != nil {
+		return span{i, i + end[1]}, true
+	}
+	return span{i, len(text)}, true
+}
+
+// SecretName reports whether the name of a variable, a flag or a query
+// parameter says that its value is secret.
+func SecretName(name string) bool {
+	upper := strings.ToUpper(name)
+	for _, part := range [...]string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PASSCODE", "CREDENTIAL", "APIKEY", "PRIVATEKEY", "ACCESSKEY"} {
+		if strings.Contains(upper, part) {
+			return true
+		}
+	}
+	if upper == "PWD" || upper == "OLDPWD" || upper == "SSH_AUTH_SOCK" {
+		return false
+	}
+	for word := range strings.FieldsFuncSeq(upper, func(r rune) bool { return r == '_' || r == '-' || r == '.' }) {
+		switch word {
+		case "KEY", "KEYS", "PASS", "PWD", "PAT", "AUTH", "COOKIE", "JWT", "DSN", "PIN", "OTP":
+			return true
+		}
+	}
+	return false
+}
+
+// pathVariable reports whether a variable such as TOKEN_FILE holds the place of
+// a secret and not the secret. Paths are everywhere in a build's output.
+func pathVariable(name, value string) bool {
+	upper := strings.ToUpper(name)
+	for _, suffix := range [...]string{"_FILE", "_PATH", "_DIR", "_SOCK", "_HOME"} {
+		if strings.HasSuffix(upper, suffix) {
+			return strings.HasPrefix(value, "/") || strings.HasPrefix(value, ".") || strings.HasPrefix(value, "~") ||
+				len(value) > 2 && value[1] == ':'
+		}
+	}
+	return false
+}
+
+// passwords returns the passwords, and the tokens used as user names, of the
+// URLs in a variable's value: DATABASE_URL and GOPROXY hold such.
+func passwords(v string) []string {
+	var out []string
+	for rest := v; ; {
+		i := strings.Index(rest, "://")
+		if i < 0 {
+			return out
+		}
+		web := strings.HasSuffix(strings.ToLower(rest[:i]), "http") || strings.HasSuffix(strings.ToLower(rest[:i]), "https")
+		rest = rest[i+3:]
+		at := userinfo([]byte(rest))
+		user, pass, two := strings.Cut(rest[:at], ":")
+		if two {
+			user = pass
+		} else if !web {
+			continue
+		}
+		out = append(out, user)
+		if plain, err := url.PathUnescape(user); err == nil && plain != user {
+			out = append(out, plain)
+		}
+	}
+}
+
+// ArgvSecrets returns the values that a command line gives to flags, variables
+// and settings whose names are secret: --token=V, --token V, TOKEN=V.
+func ArgvSecrets(argv []string) []string {
+	var out []string
+	for i, arg := range argv {
+		name, value, ok := strings.Cut(arg, "=")
+		flag := strings.TrimLeft(name, "-")
+		if !SecretName(flag) || strings.ContainsAny(flag, "/ \t\n") {
+			continue
+		}
+		switch {
+		case ok:
+			out = append(out, value)
+		case flag != arg && i+1 < len(argv) && !strings.HasPrefix(argv[i+1], "-"):
+			out = append(out, argv[i+1])
+		}
+	}
+	return out
+}
+
+// Argv returns argv without secrets: those that s finds, and whatever is given to a flag or
+// a setting with a secret name, however short.
+func (s *Set) Argv(argv []string) []string {
+	out := make([]string, len(argv))
+	hide := false
+	for i, arg := range argv {
+		name, value, ok := strings.Cut(arg, "=")
+		flag := strings.TrimLeft(name, "-")
+		secret := SecretName(flag) && !strings.ContainsAny(flag, "/ \t\n")
+		switch {
+		case hide && !strings.HasPrefix(arg, "-"):
+			out[i] = Marker
+		case secret && ok && value != "":
+			out[i] = s.String(name) + "=" + Marker
+		default:
+			out[i] = s.String(arg)
+		}
+		hide = secret && !ok && flag != arg
+	}
+	return out
+}
+
+// URL returns raw without userinfo, fragment and secret query parameters. The
+// user "git", which is no secret, stays. What cannot be parsed is redacted as
+// text; "" is returned for what has no host, such as the path of a local
+// repository, which would tell about this machine.
+func (s *Set) URL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		// scp-like: [user@]host:path
+		host, path, ok := strings.Cut(raw, ":")
+		if !ok || len(host) < 2 || strings.ContainsAny(host, `/\`) || strings.HasPrefix(path, "//") {
+			return ""
+		}
+		if user, h, has := strings.Cut(host, "@"); has && user != "git" {
+			host = h
+		}
+		return s.String(host + ":" + path)
+	}
+	if u.User != nil {
+		_, has := u.User.Password()
+		if u.User.Username() == "git" && !has {
+			u.User = url.User("git")
+		} else {
+			u.User = nil
+		}
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return s.String(u.String())
+}
