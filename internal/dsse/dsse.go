@@ -57,10 +57,13 @@ const (
 func Parse(data []byte) (*Envelope, error) {
 	p := strictjson.NewParser(data, 0)
 	e, err := Read(p)
+	if err == nil {
+		err = p.End()
+	}
 	if err != nil {
 		return nil, err
 	}
-	return e, p.End()
+	return e, nil
 }
 
 // Read reads an envelope that is the next value of p. The required fields

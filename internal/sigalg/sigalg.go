@@ -24,12 +24,12 @@ type Scheme string
 // The schemes. ECDSA signatures are ASN.1 DER, as everywhere in Sigstore and
 // in-toto, over the hash that fits the curve.
 const (
-	ECDSAP256  Scheme = "ecdsa-sha2-nistp256"
-	ECDSAP384  Scheme = "ecdsa-sha2-nistp384"
-	ECDSAP521  Scheme = "ecdsa-sha2-nistp521"
-	Ed25519    Scheme = "ed25519"
-	RSAPSS     Scheme = "rsassa-pss-sha256"
-	RSAPKCS1   Scheme = "rsa-pkcs1v15-sha256"
+	ECDSAP256 Scheme = "ecdsa-sha2-nistp256"
+	ECDSAP384 Scheme = "ecdsa-sha2-nistp384"
+	ECDSAP521 Scheme = "ecdsa-sha2-nistp521"
+	Ed25519   Scheme = "ed25519"
+	RSAPSS    Scheme = "rsassa-pss-sha256"
+	RSAPKCS1  Scheme = "rsa-pkcs1v15-sha256"
 )
 
 // The sizes of RSA keys. Below, a signature can be forged (NIST SP 800-131A);
@@ -49,7 +49,7 @@ func For(pub crypto.PublicKey, want Scheme) (Scheme, error) {
 	var is Scheme
 	switch k := pub.(type) {
 	case *ecdsa.PublicKey:
-		if k == nil || k.Curve == nil || k.X == nil || k.Y == nil {
+		if k == nil || k.Curve == nil {
 			return "", errors.New("no key")
 		}
 		switch k.Curve {

@@ -91,13 +91,20 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	m := make(map[string]reflect.Type)
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		ft := f.Type
+		if f.Anonymous && ft.Kind() == reflect.Pointer {
+			ft = ft.Elem()
+		}
 		switch {
-		case name == "-" || !f.IsExported() && !f.Anonymous:
+		case tag == "-" || !f.IsExported() && !f.Anonymous:
 			continue
-		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
-			for n, ft := range fieldsOf(f.Type) {
-				m[n] = ft
+		case f.Anonymous && name == "" && ft.Kind() == reflect.Struct:
+			for n, ft := range fieldsOf(ft) {
+				if _, outer := m[n]; !outer { // the outer field shadows it
+					m[n] = ft
+				}
 			}
 			continue
 		case name == "":

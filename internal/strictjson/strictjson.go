@@ -662,10 +662,13 @@ func Check(data []byte, maxBytes int) error {
 func Decode(data []byte, maxBytes int) (any, error) {
 	p := NewParser(data, maxBytes)
 	v, err := p.Any()
+	if err == nil {
+		err = p.End()
+	}
 	if err != nil {
 		return nil, err
 	}
-	return v, p.End()
+	return v, nil
 }
 
 func quote(b []byte) string {
