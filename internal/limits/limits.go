@@ -42,6 +42,18 @@ const (
 	// so nothing multiplies.
 	PolicyNodes = 200_000
 
+	// PolicyDepth is the deepest nesting of a YAML policy; the types need 9.
+	PolicyDepth = 32
+
+	// PolicyName is the longest name of a stage, principal, input or
+	// parameter, in bytes. Names are part of the path of every field under
+	// them, so a name of a megabyte over a hundred thousand fields would cost
+	// 100 GB.
+	PolicyName = 128
+
+	// ParameterValue is the longest value of a parameter, in bytes.
+	ParameterValue = 4096
+
 	// KeyFile is the largest key or certificate file, in bytes.
 	KeyFile = 1 << 20
 
