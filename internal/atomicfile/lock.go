@@ -15,7 +15,7 @@ import (
 func Lock(ctx context.Context, dir string) (unlock func(), err error) {
 	deadline := time.NewTimer(limits.FileLock)
 	defer deadline.Stop()
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+	for wait := time.Millisecond; ; wait = min(2*wait, 10*time.Millisecond) {
 		unlock, ok, err := tryLock(dir)
 		if ok || err != nil {
 			return unlock, err
