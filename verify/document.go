@@ -62,8 +62,7 @@ type docReader struct {
 	data  []byte
 	nodes int
 
-	// of JSON: an offset with its line and the offset of that line
-	offset, line, start int
+	offset, line, column int // a place in data; lines and columns count from 0
 }
 
 func (r *docReader) at(line, column int) Position { return Position{r.file, line, column} }
@@ -118,18 +117,23 @@ func (r *docReader) characters() error {
 	return nil
 }
 
-// seek moves to the offset and returns its line and column.
-func (r *docReader) seek(offset int) (line, column int) {
-	if offset < r.offset {
-		r.offset, r.line, r.start = 0, 0, 0
-	}
-	for i := r.offset; i < offset; i++ {
-		if r.data[i] == '\n' {
-			r.line, r.start = r.line+1, i+1
+// seek moves to the first place of which the predicate is true. Nodes come in
+// the order of the document, so all moves together are one walk over it.
+func (r *docReader) seek(found func() bool) (line, column int) {
+	for r.offset < len(r.data) && !found() {
+		_, size := utf8.DecodeRune(r.data[r.offset:])
+		if r.data[r.offset] == '\n' {
+			r.line, r.column = r.line+1, 0
+		} else {
+			r.column++
 		}
+		r.offset += size
 	}
-	r.offset = offset
-	return r.line + 1, utf8.RuneCount(r.data[r.start:offset]) + 1
+	return r.line + 1, r.column + 1
+}
+
+func (r *docReader) seekOffset(offset int) (line, column int) {
+	return r.seek(func() bool { return r.offset >= offset })
 }
 
 func (r *docReader) json() (*docNode, error) {
@@ -140,7 +144,7 @@ func (r *docReader) json() (*docNode, error) {
 	}
 	var je *strictjson.Error
 	if errors.As(err, &je) {
-		line, column := r.seek(je.Offset)
+		line, column := r.seekOffset(max(je.Offset, 0))
 		return nil, r.fail(line, column, "not strict JSON: %s", je.Msg)
 	}
 	return n, err
@@ -149,7 +153,7 @@ func (r *docReader) json() (*docNode, error) {
 func (r *docReader) jsonValue(p *strictjson.Parser) (*docNode, error) {
 	k := p.Kind()
 	n := new(docNode)
-	n.line, n.column = r.seek(p.Offset())
+	n.line, n.column = r.seekOffset(p.Offset())
 	if err := r.count(n.line, n.column); err != nil {
 		return nil, err
 	}
@@ -181,7 +185,7 @@ func (r *docReader) jsonValue(p *strictjson.Parser) (*docNode, error) {
 		end := p.Offset() + 1 // of what comes before the next name
 		err := p.Object(func(name []byte) error {
 			key := &docNode{kind: docString, text: string(name)}
-			key.line, key.column = r.seek(end + bytes.IndexByte(r.data[end:], '"'))
+			key.line, key.column = r.seekOffset(end + bytes.IndexByte(r.data[end:], '"'))
 			item, err := r.jsonValue(p)
 			n.keys, n.items = append(n.keys, key), append(n.items, item)
 			end = p.Offset()
@@ -239,7 +243,7 @@ func (r *docReader) yaml() (root *docNode, err error) {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
 		return nil, r.fail(1, 1, "the policy is empty")
 	}
-	return r.yamlNode(doc.Content[0], bytes.Split(r.data, []byte("\n")), 0)
+	return r.yamlNode(doc.Content[0], 0)
 }
 
 var yamlErrorLine = regexp.MustCompile(`^yaml: line (\d+): (?s:(.*))$`)
@@ -254,7 +258,7 @@ func (r *docReader) yamlError(err error) error {
 }
 
 // yamlNode converts a node, refusing what JSON has no equal for.
-func (r *docReader) yamlNode(y *yaml.Node, lines [][]byte, depth int) (*docNode, error) {
+func (r *docReader) yamlNode(y *yaml.Node, depth int) (*docNode, error) {
 	if err := r.count(y.Line, y.Column); err != nil {
 		return nil, err
 	}
@@ -265,7 +269,7 @@ func (r *docReader) yamlNode(y *yaml.Node, lines [][]byte, depth int) (*docNode,
 		return nil, r.fail(y.Line, y.Column, "aliases (*name) are not allowed in a policy; write the value out")
 	case y.Anchor != "":
 		return nil, r.fail(y.Line, y.Column, "anchors (&name) are not allowed in a policy")
-	case y.Style&yaml.TaggedStyle != 0 || startsWith(lines, y, '!'):
+	case y.Style&yaml.TaggedStyle != 0 || r.startsWith(y, '!'):
 		return nil, r.fail(y.Line, y.Column, "tags (!name) are not allowed in a policy")
 	}
 	n := &docNode{line: y.Line, column: y.Column}
@@ -279,7 +283,7 @@ func (r *docReader) yamlNode(y *yaml.Node, lines [][]byte, depth int) (*docNode,
 	case yaml.SequenceNode:
 		n.kind = docList
 		for _, c := range y.Content {
-			item, err := r.yamlNode(c, lines, depth+1)
+			item, err := r.yamlNode(c, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -290,7 +294,7 @@ func (r *docReader) yamlNode(y *yaml.Node, lines [][]byte, depth int) (*docNode,
 		n.kind = docMap
 		seen := make(map[string]bool, len(y.Content)/2)
 		for i := 0; i+1 < len(y.Content); i += 2 {
-			key, err := r.yamlNode(y.Content[i], lines, depth+1)
+			key, err := r.yamlNode(y.Content[i], depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -305,7 +309,7 @@ func (r *docReader) yamlNode(y *yaml.Node, lines [][]byte, depth int) (*docNode,
 				return nil, r.fail(key.line, key.column, "the name %s is here twice", quoteClip(key.text))
 			}
 			seen[key.text] = true
-			item, err := r.yamlNode(y.Content[i+1], lines, depth+1)
+			item, err := r.yamlNode(y.Content[i+1], depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -318,16 +322,9 @@ func (r *docReader) yamlNode(y *yaml.Node, lines [][]byte, depth int) (*docNode,
 
 // startsWith reports whether the source of y starts with c: the parser says
 // nothing of a "!" that stands alone.
-func startsWith(lines [][]byte, y *yaml.Node, c byte) bool {
-	if y.Line < 1 || y.Line > len(lines) {
-		return false
-	}
-	rest := lines[y.Line-1]
-	for i := 1; i < y.Column && len(rest) > 0; i++ {
-		_, size := utf8.DecodeRune(rest)
-		rest = rest[size:]
-	}
-	return len(rest) > 0 && rest[0] == c && y.Style == 0
+func (r *docReader) startsWith(y *yaml.Node, c byte) bool {
+	r.seek(func() bool { return r.line+1 > y.Line || r.line+1 == y.Line && r.column+1 >= y.Column })
+	return r.offset < len(r.data) && r.data[r.offset] == c
 }
 
 var (
