@@ -31,6 +31,12 @@ const (
 	// DigestsPerSet is the largest number of algorithms of one DigestSet.
 	DigestsPerSet = 32
 
+	// SBOMComponents and SBOMRelationships are the largest numbers of components
+	// and of relationships of one SBOM. A whole distribution image has 10,000
+	// components; a dense graph over few components grows as their square.
+	SBOMComponents    = 1 << 20
+	SBOMRelationships = 8 << 20
+
 	// EvidenceFile is the largest evidence file that is read, in bytes.
 	EvidenceFile = 64 << 30
 
@@ -162,4 +168,14 @@ const (
 	// SigstoreCheckpoints is how many verified checkpoints are remembered for
 	// one trusted root.
 	SigstoreCheckpoints = 4096
+
+	// SigningServices is the largest number of services of one kind in a
+	// signing configuration, and SigningToken the largest identity token, in
+	// bytes: it is sent in a header, which servers bound near this.
+	SigningServices = 256
+	SigningToken    = 32 << 10
+
+	// SigningBatch is the largest number of statements that are signed in one
+	// call: each is held with its answers until all are done.
+	SigningBatch = 10_000
 )

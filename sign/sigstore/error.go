@@ -1,0 +1,81 @@
+package sigstore
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Error says why something was not signed. Failures of files that the caller
+// named, and of the caller's own token sources, are passed on as they are,
+// wrapped.
+type Error struct {
+	Reason string // one of the Reason constants
+	Server string // scheme and host of the server that it is about, or empty
+	Status int    // HTTP status of its answer, or 0
+	Msg    string
+	Err    error // the cause, or nil
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Server != "" {
+		b.WriteString(e.Server + ": ")
+	}
+	b.WriteString(e.Msg)
+	if e.Err != nil {
+		b.WriteString(": " + e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Reasons of an [Error]. They are stable.
+const (
+	ReasonConfig   = "config"            // services that cannot make a bundle that verifies, or a malformed signing configuration
+	ReasonSelect   = "service-selection" // a signing configuration has too few services for the time and for this package
+	ReasonToken    = "token"             // no token, or not a JWT with an identity
+	ReasonLogin    = "login"             // the browser or device flow failed
+	ReasonKey      = "key-unsupported"   // a key that Sigstore, or one of the logs, cannot take
+	ReasonInput    = "input"             // what is to be signed cannot be
+	ReasonSigner   = "signer-failed"     // the key refused, or made a signature that does not verify
+	ReasonHTTP     = "http"              // no answer: connection, time, or redirect
+	ReasonStatus   = "http-status"       // an answer with another status than success
+	ReasonAnswer   = "answer-malformed"  // an answer that is not what the protocol says
+	ReasonConflict = "log-conflict"      // the log has this very entry already and does not hand it out
+	ReasonMismatch = "answer-mismatch"   // a well-formed answer about something else, or one that proves nothing
+)
+
+func fail(reason, format string, args ...any) error {
+	return &Error{Reason: reason, Msg: fmt.Sprintf(format, args...)}
+}
+
+// about adds the server to an error of this package that has none.
+func about(server string, err error) error {
+	if e, ok := err.(*Error); ok && e.Server == "" {
+		e.Server = server
+	}
+	return err
+}
+
+// excerpt makes what a server sent fit for a message: short, on one line,
+// without control characters and without the secret.
+func excerpt(body []byte, secret string) string {
+	s := string(body[:min(len(body), 2048)])
+	if secret != "" {
+		s = strings.ReplaceAll(s, secret, "[token]")
+	}
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if r := []rune(s); len(r) > 200 {
+		s = string(r[:200]) + "…"
+	}
+	return s
+}
