@@ -20,9 +20,9 @@ type Flow struct {
 	Materials []provenance.ResourceDescriptor
 }
 
-// FlowOf returns the flow of a statement. SLSA provenance of any version and links
-// are transformations; whatever else, a type that this package does not know
-// included, is an observation.
+// FlowOf returns the flow of a statement. SLSA provenance of any version,
+// links and witness collections are transformations; whatever else, a type
+// that this package does not know included, is an observation.
 //
 // It reads only what it needs (it is called for every statement of a chain),
 // and refuses what would leave the flow in doubt: a name that differs from
@@ -46,6 +46,16 @@ func FlowOf(st *provenance.Statement) (Flow, error) {
 		if l, err = ParseLinkV02(st.Predicate()); err == nil {
 			materials = l.Materials
 			err = wrap("link v0.2", uniqueNames("subject", st.Subjects()))
+		}
+	case TypeSLSAProvenanceV02, TypeSLSAProvenanceV01, TypeInTotoProvenanceV01:
+		var p *Provenance
+		if p, err = ParseProvenance(st); err == nil {
+			materials = p.BuildDefinition.ResolvedDependencies
+		}
+	case TypeWitnessCollection:
+		var c *WitnessCollection
+		if c, err = ParseWitnessCollection(st.Predicate()); err == nil {
+			materials = c.Materials
 		}
 	default:
 		return Flow{}, nil
@@ -175,10 +185,35 @@ func objectOrNull(p *strictjson.Parser, member func([]byte) error) error {
 	return p.Object(member)
 }
 
-// timePaths says where the predicates that have times keep them: the start and the end; one
-// path means that start and end are the same moment.
-var timePaths = map[string][]string{
-	TypeSLSAProvenance: {"runDetails.metadata.startedOn", "runDetails.metadata.finishedOn"},
+// timeFields says where a predicate keeps its times: names joined by dots. end is empty when there is one moment only.
+type timeFields struct {
+	start, end string
+	// local: the format, or tools that write it, have times with an offset.
+	local bool
+}
+
+func timeFieldsOf(predicateType string) (timeFields, bool) {
+	switch predicateType {
+	case TypeSLSAProvenance:
+		return timeFields{start: "runDetails.metadata.startedOn", end: "runDetails.metadata.finishedOn"}, true
+	case TypeSLSAProvenanceV02, TypeSLSAProvenanceV01, TypeInTotoProvenanceV01, TypeRuntimeTrace:
+		return timeFields{start: "metadata.buildStartedOn", end: "metadata.buildFinishedOn"}, true
+	case TypeVulns, TypeVulnsV01:
+		return timeFields{start: "metadata.scanStartedOn", end: "metadata.scanFinishedOn"}, true
+	case TypeCosignVuln:
+		return timeFields{start: "metadata.scanStartedOn", end: "metadata.scanFinishedOn", local: true}, true
+	case TypeVSA:
+		return timeFields{start: "timeVerified"}, true
+	case TypeVSAV02:
+		return timeFields{start: "time_verified"}, true
+	case TypeSVR, TypeSVRV01:
+		return timeFields{start: "timeCreated"}, true
+	case TypeOpenVEX, TypeOpenVEXV020:
+		return timeFields{start: "timestamp", local: true}, true
+	case TypeSourceProvenance, TypeSourceProvenanceDraft, TypeTagProvenance, TypeTagProvenanceDraft:
+		return timeFields{start: "created_on"}, true
+	}
+	return timeFields{}, false
 }
 
 // ClaimedTimes returns when the statement says that what it is about began and
@@ -187,25 +222,37 @@ var timePaths = map[string][]string{
 // times: compare trusted times, of a timestamp authority or a log, where it
 // matters.
 func ClaimedTimes(st *provenance.Statement) (start, end time.Time, err error) {
-	paths := timePaths[st.PredicateType()]
-	if paths == nil {
+	if st.PredicateType() == TypeWitnessCollection {
+		return witnessTimes(st)
+	}
+	fields, ok := timeFieldsOf(st.PredicateType())
+	if !ok {
 		return time.Time{}, time.Time{}, nil
+	}
+	paths := []string{fields.start}
+	if fields.end != "" {
+		paths = append(paths, fields.end)
 	}
 	var found [2]Timestamp
 	p := strictjson.NewParser(st.Predicate(), 0)
 	if err = timesAt(p, paths, "", &found); err == nil {
 		err = p.End()
 	}
-	if err == nil && len(paths) == 1 {
+	if fields.end == "" {
 		found[1] = found[0]
 	}
+	for i, path := range paths {
+		if err == nil && !fields.local {
+			err = found[i].utc(path)
+		}
+	}
 	if err == nil {
-		err = ordered("start", found[0], "end", found[1])
+		err = ordered(fields.start, found[0], fields.end, found[1])
 	}
 	if err != nil {
-		return time.Time{}, time.Time{}, wrap("times", err)
+		return time.Time{}, time.Time{}, wrap("claimed times", err)
 	}
-	return found[0].Time, found[1].Time, nil
+	return found[0].UTC(), found[1].UTC(), nil
 }
 
 // timesAt walks the object at prefix and sets found[i] to the timestamp at paths[i].
@@ -230,12 +277,28 @@ func timesAt(p *strictjson.Parser, paths []string, prefix string, found *[2]Time
 			if err != nil {
 				return err
 			}
-			t, err := parseTimestamp(s)
-			found[i] = t
+			found[i], err = parseTimestamp(s)
 			return wrap(paths[i], err)
 		case slices.Contains(here, string(name)):
 			return timesAt(p, paths, prefix+string(name)+".", found)
 		}
 		return p.Unknown(name, here...)
 	})
+}
+
+// witnessTimes returns the time that all attestations of a collection took together.
+func witnessTimes(st *provenance.Statement) (start, end time.Time, err error) {
+	c, err := ParseWitnessCollection(st.Predicate())
+	if err != nil {
+		return time.Time{}, time.Time{}, err
+	}
+	for _, a := range c.Attestations {
+		if !a.StartTime.IsZero() && (start.IsZero() || a.StartTime.Before(start)) {
+			start = a.StartTime.UTC()
+		}
+		if a.EndTime.After(end) {
+			end = a.EndTime.UTC()
+		}
+	}
+	return start, end, nil
 }

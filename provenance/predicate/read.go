@@ -1,6 +1,7 @@
 package predicate
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,10 +48,10 @@ func parseTimestamp(s string) (Timestamp, error) {
 	if s == "" {
 		return Timestamp{}, nil
 	}
-	// time.UnmarshalText is the strict RFC 3339 of the standard library:
-	// time.Parse also takes "T1:02:03" and a comma before the fraction.
-	var t time.Time
-	if err := t.UnmarshalText([]byte(s)); err != nil {
+	// time.Parse also takes "T1:02:03", a comma before the fraction, and an
+	// offset of "+99:99".
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || len(s) < len("2006-01-02T15:04:05Z") || s[13] != ':' || strings.Contains(s, ",") || !strictOffset(s) {
 		return Timestamp{}, bad("want an RFC 3339 timestamp, found %s", clip(s))
 	}
 	if strings.HasSuffix(s, "Z") {
@@ -59,6 +60,15 @@ func parseTimestamp(s string) (Timestamp, error) {
 	// "+00:00" is an offset too: keep it apart from UTC, wherever this runs.
 	_, offset := t.Zone()
 	return Timestamp{t.In(time.FixedZone("", offset))}, nil
+}
+
+// strictOffset reports whether the end of what time.Parse took is "Z" or an offset that a clock can have.
+func strictOffset(s string) bool {
+	if strings.HasSuffix(s, "Z") {
+		return true
+	}
+	offset := s[len(s)-len("+00:00"):]
+	return offset[1:3] <= "23" && offset[4:6] <= "59"
 }
 
 // utc checks that a timestamp that is set is in UTC.
@@ -180,4 +190,12 @@ func statement(v interface{ Validate() error }, subjects []provenance.ResourceDe
 		return nil, err
 	}
 	return provenance.NewStatement(subjects, predicateType, v)
+}
+
+func marshal(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, bad("%v", err)
+	}
+	return data, nil
 }
