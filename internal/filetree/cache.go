@@ -252,10 +252,10 @@ func appendCache(data []byte, kinds byte, items []item) []byte {
 	return append(data, sum[:]...)
 }
 
-// lookup fills in the digests of e if the cache has them for a file with
-// these properties.
-func (c *cache) lookup(path string, st *stat, e *Entry) bool {
-	r, ok := c.records[path]
+// lookup fills in the digests of e if the cache has them for a file with its
+// path and these properties.
+func (c *cache) lookup(st *stat, e *Entry) bool {
+	r, ok := c.records[e.Path]
 	if !ok {
 		return false
 	}

@@ -61,7 +61,7 @@ type More struct {
 type Options struct {
 	// Workers is how many files are read at the same time; 0 is GOMAXPROCS.
 	// More help where the disk is slow and the file system cold. Each has a
-	// buffer of 256 KiB.
+	// buffer of 128 KiB.
 	Workers int
 
 	// Exclude reports whether to leave out the file, the link or the whole

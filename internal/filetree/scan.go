@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	bufferSize = 256 << 10
+	bufferSize = 128 << 10
 
 	// batch is how many names of one directory make one task. Fewer cost
 	// more locking; more leave workers idle at the end.
@@ -247,11 +247,16 @@ func (d *directory) name() string {
 // A worker takes tasks until there are none.
 type worker struct {
 	*scan
-	buf     []byte
-	h256    hash.Hash
-	more    [3]hash.Hash // SHA-512, git SHA-1, git SHA-256; nil unless asked for
-	entries []Entry
+	buf  []byte
+	h256 hash.Hash
+	sum  [sha256.Size]byte // so that what Sum gets need not be allocated for each file
+	more [3]hash.Hash      // SHA-512, git SHA-1, git SHA-256; nil unless asked for
+
+	free    []Entry    // what is left of the newest chunk
+	entries []*Entry   // in chunks, since growing a slice would copy them over and over
 	missed  []pathStat // files that were not in the cache
+
+	gaveAway bool // the rest of the current task
 }
 
 type pathStat struct {
@@ -279,11 +284,12 @@ func (w *worker) run() {
 		if t.list != "" {
 			err = w.list(t)
 		} else {
-			for _, name := range t.names {
-				if err = w.take(t.dir, name); err != nil || w.stop.Load() {
+			for i, name := range t.names {
+				if err = w.take(t.dir, name, t.names[i+1:]); err != nil || w.stop.Load() || w.gaveAway {
 					break
 				}
 			}
+			w.gaveAway = false
 		}
 		if err != nil {
 			w.fail(err)
@@ -293,8 +299,19 @@ func (w *worker) run() {
 	}
 	// In here, because the workers do it side by side.
 	if !w.stop.Load() {
-		slices.SortFunc(w.entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+		slices.SortFunc(w.entries, func(a, b *Entry) int { return strings.Compare(a.Path, b.Path) })
 	}
+}
+
+// add returns a new entry.
+func (w *worker) add() *Entry {
+	if len(w.free) == 0 {
+		w.free = make([]Entry, 64)
+	}
+	e := &w.free[0]
+	w.free = w.free[1:]
+	w.entries = append(w.entries, e)
+	return e
 }
 
 // list opens the directory of the task and makes tasks of its names.
@@ -358,15 +375,21 @@ func (w *worker) list(t task) (err error) {
 	return nil
 }
 
-// take records one name, or makes a task of it if it is a directory.
-func (w *worker) take(d *directory, name string) error {
+// take records one name, or makes a task of it if it is a directory. The names
+// that are to follow it go to whoever is free if this one is going to take a
+// while; otherwise sixteen large files could be left to one worker at the end.
+func (w *worker) take(d *directory, name string, rest []string) error {
 	st, err := d.lstat(name)
 	if err != nil {
 		return openError(d.path+name, "cannot look at the file", err)
 	}
 	switch st.mode.Type() {
 	case 0:
-		return w.file(d, name, st)
+		if st.size > bufferSize && len(rest) > 0 {
+			w.push(task{dir: d, names: rest})
+			w.gaveAway = true
+		}
+		return w.file(d, name, &st)
 	case fs.ModeSymlink:
 		return w.link(d, name)
 	case fs.ModeDir:
@@ -400,28 +423,26 @@ func (w *worker) link(d *directory, name string) error {
 	if !utf8.ValidString(text) {
 		return &Error{ReasonName, path, "target of the symbolic link is not valid UTF-8", nil}
 	}
-	e := Entry{Path: path, Mode: fs.ModeSymlink | 0o777, Size: int64(len(text)), Link: text}
+	e := w.add()
+	*e = Entry{Path: path, Mode: fs.ModeSymlink | 0o777, Size: int64(len(text)), Link: text}
 	content := []byte(text)
 	e.SHA256 = sha256.Sum256(content)
 	w.begin(e.Size)
 	w.write(content)
 	e.More = w.sums()
-	w.entries = append(w.entries, e)
 	w.files.Add(1)
 	return nil
 }
 
 // file digests a regular file, unless the cache knows it.
-func (w *worker) file(d *directory, name string, st stat) error {
+func (w *worker) file(d *directory, name string, st *stat) error {
 	path := d.path + name
-	e := Entry{Path: path, Mode: st.mode, Size: st.size}
-	if w.cache != nil {
-		if w.cache.lookup(path, &st, &e) {
-			w.entries = append(w.entries, e)
-			w.files.Add(1)
-			w.known.Add(1)
-			return nil
-		}
+	e := w.add()
+	e.Path, e.Mode, e.Size = path, st.mode, st.size
+	if w.cache != nil && w.cache.lookup(st, e) {
+		w.files.Add(1)
+		w.known.Add(1)
+		return nil
 	}
 	// Before the file is read: a hole of a terabyte takes no space.
 	if total := w.planned.Add(st.size); total > w.opts.MaxBytes || total < 0 {
@@ -439,7 +460,7 @@ func (w *worker) file(d *directory, name string, st stat) error {
 	if !st.same(&opened) {
 		return &Error{ReasonChanged, path, "file changed between listing and opening", nil}
 	}
-	if err := w.content(f, &e); err != nil {
+	if err := w.content(f, e); err != nil {
 		if w.stop.Load() {
 			return err
 		}
@@ -452,9 +473,8 @@ func (w *worker) file(d *directory, name string, st stat) error {
 	if e.Size != st.size || !st.same(&after) {
 		return &Error{ReasonChanged, path, "file changed while it was read", nil}
 	}
-	w.entries = append(w.entries, e)
 	if w.cache != nil {
-		w.missed = append(w.missed, pathStat{path, st})
+		w.missed = append(w.missed, pathStat{path, *st})
 	}
 	w.files.Add(1)
 	return nil
@@ -488,7 +508,8 @@ func (w *worker) content(f file, e *Entry) error {
 		}
 		w.h256.Write(w.buf[:n])
 		if n == 0 || e.Size >= want {
-			w.h256.Sum(e.SHA256[:0])
+			w.h256.Sum(w.sum[:0])
+			e.SHA256 = w.sum
 			break
 		}
 	}
@@ -533,36 +554,20 @@ func (w *worker) sums() *More {
 
 // merge joins the sorted entries of the workers.
 func merge(workers []*worker) []Entry {
-	var lists [][]Entry
 	n := 0
 	for _, w := range workers {
-		lists = append(lists, w.entries)
 		n += len(w.entries)
 	}
-	if n == 0 {
-		return nil
-	}
-	for len(lists) > 1 {
-		var next [][]Entry
-		for pair := range slices.Chunk(lists, 2) {
-			if len(pair) == 2 {
-				pair[0] = merge2(pair[0], pair[1])
+	entries := make([]Entry, 0, n)
+	for range n {
+		var first *worker
+		for _, w := range workers {
+			if len(w.entries) > 0 && (first == nil || w.entries[0].Path < first.entries[0].Path) {
+				first = w
 			}
-			next = append(next, pair[0])
 		}
-		lists = next
+		entries = append(entries, *first.entries[0])
+		first.entries = first.entries[1:]
 	}
-	return lists[0]
-}
-
-func merge2(a, b []Entry) []Entry {
-	out := make([]Entry, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		if a[0].Path < b[0].Path {
-			out, a = append(out, a[0]), a[1:]
-		} else {
-			out, b = append(out, b[0]), b[1:]
-		}
-	}
-	return append(append(out, a...), b...)
+	return entries
 }

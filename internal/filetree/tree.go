@@ -110,16 +110,20 @@ func DirHash(entries []Entry, prefix string) ([32]byte, error) {
 		return [32]byte{}, err
 	}
 	h := sha256.New()
-	var line []byte
+	buf := make([]byte, 0, 16<<10) // many lines cost one call
 	for i := range entries {
 		e := &entries[i]
 		if e.Mode&fs.ModeSymlink != 0 {
 			return [32]byte{}, &Error{ReasonDigest, e.Path, "a dirhash cannot express a symbolic link", nil}
 		}
-		line = hex.AppendEncode(line[:0], e.SHA256[:])
-		line = append(append(append(line, "  "...), prefix...), e.Path...)
-		h.Write(append(line, '\n'))
+		buf = hex.AppendEncode(buf, e.SHA256[:])
+		buf = append(append(append(append(buf, "  "...), prefix...), e.Path...), '\n')
+		if len(buf) > cap(buf)/2 {
+			h.Write(buf)
+			buf = buf[:0]
+		}
 	}
+	h.Write(buf)
 	return [32]byte(h.Sum(nil)), nil
 }
 
@@ -130,7 +134,11 @@ func sorted(entries []Entry) error {
 		if !fs.ValidPath(p) || p == "." || strings.ContainsAny(p, "\n\x00") {
 			return &Error{ReasonName, p, "want a clean relative path", nil}
 		}
-		if i > 0 && (entries[i-1].Path >= p || strings.HasPrefix(p, entries[i-1].Path+"/")) {
+		if i == 0 {
+			continue
+		}
+		last := entries[i-1].Path
+		if last >= p || strings.HasPrefix(p, last) && p[len(last)] == '/' {
 			return &Error{ReasonDigest, p, "want entries that are sorted by path, each path once", nil}
 		}
 	}
