@@ -220,6 +220,10 @@ func (s *Session) SignStatement(ctx context.Context, st *provenance.Statement) (
 	if st == nil {
 		return nil, fail(ReasonInput, "no statement")
 	}
+	if (s.scheme == sigalg.ECDSAP384 || s.scheme == sigalg.ECDSAP521) && slices.ContainsFunc(s.logs, func(l endpoint) bool { return l.version == 1 }) {
+		// Its dsse 0.0.1 verifies every key with SHA-256.
+		return nil, fail(ReasonKey, "Rekor version 1 takes no statements signed under %s", s.scheme)
+	}
 	payload := st.Payload()
 	message := dsse.PAE(provenance.PayloadType, payload)
 	sig, err := s.signer.Sign(ctx, message)
@@ -229,7 +233,9 @@ func (s *Session) SignStatement(ctx context.Context, st *provenance.Statement) (
 	if sigalg.Verify(s.signer.Public(), s.scheme, message, sig) != nil {
 		return nil, fail(ReasonSigner, "the signer returned a signature that its public key does not verify")
 	}
-	env := &dsse.Envelope{PayloadType: provenance.PayloadType, Payload: payload, Signatures: []dsse.Signature{{KeyID: s.hint, Sig: sig}}}
+	// No keyid: the bundle has the hint, and verifiers that name keys another
+	// way would pass the signature over.
+	env := &dsse.Envelope{PayloadType: provenance.PayloadType, Payload: payload, Signatures: []dsse.Signature{{Sig: sig}}}
 	encoded, err := env.Encode()
 	if err != nil {
 		return nil, fail(ReasonInput, "%v", err)

@@ -40,12 +40,8 @@ type timestampRequest struct {
 }
 
 type timestampResponse struct {
-	Status struct {
-		Status int
-		Text   asn1.RawValue  `asn1:"optional,tag:16,class:0"`
-		Fail   asn1.BitString `asn1:"optional"`
-	}
-	Token asn1.RawValue `asn1:"optional"`
+	Status struct{ Status int } // what follows is not needed
+	Token  asn1.RawValue        `asn1:"optional"`
 }
 
 type contentInfo struct {
@@ -60,7 +56,6 @@ type signedData struct {
 		Type    asn1.ObjectIdentifier
 		Content asn1.RawValue `asn1:"explicit,optional,tag:0"`
 	}
-	Rest []asn1.RawValue `asn1:"-"`
 }
 
 type tstInfo struct {
@@ -68,10 +63,14 @@ type tstInfo struct {
 	Policy   asn1.ObjectIdentifier
 	Imprint  messageImprint
 	Serial   *big.Int
-	Time     time.Time     `asn1:"generalized"`
-	Accuracy asn1.RawValue `asn1:"optional,tag:16,class:0"`
-	Ordering bool          `asn1:"optional"`
-	Nonce    *big.Int      `asn1:"optional"`
+	Time     time.Time `asn1:"generalized"`
+	Accuracy struct {
+		Seconds int `asn1:"optional"`
+		Millis  int `asn1:"optional,tag:0"`
+		Micros  int `asn1:"optional,tag:1"`
+	} `asn1:"optional"`
+	Ordering bool     `asn1:"optional"`
+	Nonce    *big.Int `asn1:"optional"`
 }
 
 // getTimestamp has a signature stamped (RFC 3161 over HTTP, section 3.4).
