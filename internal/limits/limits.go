@@ -93,9 +93,36 @@ const (
 	// ConditionCost is the CEL cost limit of one evaluation.
 	ConditionCost = 10_000_000
 
+	// ConditionSource is the longest text of a condition, in bytes, and
+	// ConditionNodes the largest number of its operations once macros are
+	// expanded.
+	ConditionSource = 64 << 10
+	ConditionNodes  = 20_000
+
+	// ConditionString is the longest string that a function of a condition
+	// takes apart or puts together: the cost of a call is known only when it
+	// is over, and "join" of a thousand times one long string would be paid
+	// for too late.
+	ConditionString = 1 << 20
+
 	// CapturedOutput is how many bytes of a step's standard output, and as
 	// many of its standard error, are kept: the first half and the last half.
 	CapturedOutput = 1 << 20
+
+	// ToolOutput is how many bytes of the answer of git or go are read by the
+	// recorder. Stops a repository with millions of untracked files.
+	ToolOutput = 64 << 20
+
+	// DirtyFiles is how many paths that differ from the commit are listed in a
+	// record; they are counted beyond that. GitRemotes is the same for remotes,
+	// and GitFilters bounds the filters that are switched off one by one: each
+	// costs four variables of an environment that the system limits.
+	DirtyFiles = 1000
+	GitRemotes = 32
+	GitFilters = 64
+
+	// GoModules is the largest module graph that is recorded.
+	GoModules = 20_000
 
 	// TreeEntries is the largest number of entries of a recorded tree.
 	TreeEntries = 4 << 20
