@@ -248,6 +248,7 @@ func (s *solver) accounted() *Finding {
 						}
 						ok = in.admits(m) && (in.listedBy == nil || s.lists(in.listedBy, m, listed))
 					}
+					ok = ok || s.mayBeStatement(st, m) && s.isStatement(st, m)
 					if !ok {
 						return &Finding{Reason: ReasonUnaccounted, Stage: st.name, File: m.Name, Got: m.Digest.String(), GotStage: st.name, Nearest: c.name(),
 							Message: fmt.Sprintf("material %s comes from nothing that was chosen for %s", clean(m.Label()), st.sources())}
@@ -262,6 +263,19 @@ func (s *solver) accounted() *Finding {
 		}
 	}
 	return nil
+}
+
+// isStatement reports whether a material is a statement, by its digest, that was chosen for a
+// stage that this one must come after: listing it is how a stage shows that.
+func (s *solver) isStatement(st *stage, m *provenance.ResourceDescriptor) bool {
+	for _, earlier := range st.after {
+		for _, r := range s.chosen[earlier.index].runs {
+			if slices.ContainsFunc(r.cands, func(c *candidate) bool { return c.vs != nil && slices.Contains(m.Digest, c.id) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sources names where materials of a stage may come from.

@@ -150,7 +150,8 @@ type Stage struct {
 	// subjects.
 	About []About `json:"about,omitempty"`
 	// After names stages that must have come before this one, by trusted time
-	// or because a statement of this stage lists theirs among its materials.
+	// or because a statement of this stage lists theirs among its materials:
+	// by the SHA-256 of the statement, with the media type [StatementMediaType].
 	After []string `json:"after,omitempty"`
 
 	// Many lets the stage run several times: once for each platform, once for
@@ -267,6 +268,10 @@ type Inventory struct {
 	Signers []string `json:"signers"`
 	MaxAge  Duration `json:"maxAge"` // required: an old inventory hides what came later
 }
+
+// StatementMediaType is the media type of a material that is a statement,
+// listed to show that it existed before: see Stage.After.
+const StatementMediaType = "application/vnd.in-toto+json"
 
 // InventoryType is the predicate type of inventories: {"statements":
 // [{"digest": "sha256:…", "predicateType": "…"}]}, about the subjects of those

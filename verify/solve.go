@@ -345,8 +345,8 @@ func (f *flow) takes(m *provenance.ResourceDescriptor) bool {
 func (s *solver) possible(st *stage, w want) (bool, error) {
 	found := false
 	err := s.about(st, w, func(c *candidate) bool {
-		if at, _ := c.product(w.res, w.flow); at >= 0 && (st.members != nil || s.stand(st.primary(), c).ok()) {
-			found = true
+		if at, _ := c.product(w.res, w.flow); at >= 0 {
+			found = st.members != nil || slices.ContainsFunc(st.requires, func(r *requirement) bool { return r.which != "none" && s.stand(r, c).ok() })
 		}
 		return !found
 	})
@@ -860,7 +860,7 @@ func (s *solver) materials(st *stage, c *candidate) (bool, error) {
 			ok = ok || possible
 			flowing[j] = flowing[j] || possible
 		}
-		if !ok {
+		if !ok && !s.mayBeStatement(st, m) {
 			f, err := s.unaccounted(st, c, m)
 			if err != nil {
 				return false, err
@@ -880,6 +880,13 @@ func (s *solver) materials(st *stage, c *candidate) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// mayBeStatement reports whether a material could be, by its digest, a
+// statement of a stage that this one must come after. What those stages rest
+// on may not be chosen yet, so this looks at what the material claims to be; isStatement has the last word.
+func (s *solver) mayBeStatement(st *stage, m *provenance.ResourceDescriptor) bool {
+	return len(st.after) > 0 && m.MediaType == StatementMediaType && !m.Digest.Get(provenance.SHA256).IsZero()
 }
 
 // admits reports whether the input lets the material in, listedBy aside.
