@@ -203,8 +203,9 @@ func (s *Set) Bytes(text []byte) []byte {
 // Cut redacts the two ends of a longer text whose middle is gone. A secret may
 // have been cut in two, so that neither end holds enough of it to be
 // recognised: what could be a part of one at the gap is removed too, and so is
-// the incomplete word at each side of the gap (4 KiB at most).
-func (s *Set) Cut(head, tail []byte) (h, t []byte) {
+// the incomplete word at each side of the gap (4 KiB at most). found reports
+// whether there was a secret, or perhaps a part of one, besides those words.
+func (s *Set) Cut(head, tail []byte) (h, t []byte, found bool) {
 	var edge []span
 	drop := len(head)
 	if i := bytes.LastIndexAny(head, " \t\r\n"); i >= 0 && len(head)-i <= maxEdge {
@@ -221,6 +222,7 @@ func (s *Set) Cut(head, tail []byte) (h, t []byte) {
 			}
 		}
 	}
+	found = len(edge) > 1 || len(s.find(head, nil)) > 0
 	h = replace(head, s.find(head, edge))
 
 	drop = min(len(tail), maxEdge)
@@ -242,7 +244,8 @@ func (s *Set) Cut(head, tail []byte) (h, t []byte) {
 			edge = append(edge, span{0, end[1]})
 		}
 	}
-	return h, replace(tail, s.find(tail, edge))
+	found = found || len(edge) > 1 || len(s.find(tail, nil)) > 0
+	return h, replace(tail, s.find(tail, edge)), found
 }
 
 // find returns the spans of text to replace, sorted and merged, those in also included.

@@ -173,19 +173,23 @@ func TestCut(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 40) + "end-of-key"
 	s := New([]string{secret, long}, nil)
 	for cut := 1; cut < len(long); cut++ {
-		h, tail := s.Cut([]byte("before "+long[:cut]), []byte(long[cut:]+" after"))
-		if got := string(h) + "|" + string(tail); got != "before [redacted]|[redacted] after" {
-			t.Fatalf("cut at %d: %q", cut, got)
+		h, tail, found := s.Cut([]byte("before "+long[:cut]), []byte(long[cut:]+" after"))
+		if got := string(h) + "|" + string(tail); got != "before [redacted]|[redacted] after" || !found {
+			t.Fatalf("cut at %d: %q, %v", cut, got, found)
 		}
 	}
 	// No white space at all, a token that only its prefix tells.
-	h, tail := s.Cut([]byte("x=ghp_abc"), []byte(strings.Repeat("d", 40)+";rest"))
+	h, tail, _ := s.Cut([]byte("x=ghp_abc"), []byte(strings.Repeat("d", 40)+";rest"))
 	if strings.Contains(string(h), "ghp_") || strings.Contains(string(tail), "ddd") {
 		t.Errorf("%q | %q", h, tail)
 	}
-	_, tail = s.Cut(nil, []byte("MIIEvQIBADAN\nBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\nok"))
+	_, tail, _ = s.Cut(nil, []byte("MIIEvQIBADAN\nBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\nok"))
 	if string(tail) != "[redacted]\nok" {
 		t.Errorf("end of a key: %q", tail)
+	}
+	h, tail, found := s.Cut([]byte("compiling pack"), []byte("age\ndone"))
+	if string(h) != "compiling [redacted]" || string(tail) != "[redacted]\ndone" || found {
+		t.Errorf("no secret: %q | %q, %v", h, tail, found)
 	}
 }
 
