@@ -10,9 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,12 +111,8 @@ func check(env []byte, i int, pub crypto.PublicKey, s Scheme) error {
 	if !ok {
 		return errors.New("does not verify")
 	}
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return err
-	}
-	if sum := sha256.Sum256(der); e.Signatures[i].KeyID != hex.EncodeToString(sum[:]) {
-		return fmt.Errorf("key id %s", e.Signatures[i].KeyID)
+	if bytes.Contains(env, []byte(`"keyid"`)) {
+		return errors.New("a key id is written; verifiers built on go-securesystemslib refuse it")
 	}
 	return nil
 }
@@ -348,7 +342,7 @@ func TestCountersign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hint := strings.Replace(string(one), a.KeyID(), strings.Repeat("0", 64), 1)
+	hint := strings.Replace(string(one), `{"sig"`, `{"keyid":"another","sig"`, 1)
 	for _, tt := range []struct {
 		name, typ, env string
 		by             Signer

@@ -40,8 +40,8 @@ type Signer interface {
 	Scheme() Scheme
 
 	// KeyID returns the hint that is written beside signatures to help
-	// verifiers choose a key; it decides nothing. Empty writes none. To write a
-	// hint of your own, embed a Signer and override this method.
+	// verifiers choose a key; it decides nothing here. Empty writes none. To
+	// write a hint of your own, embed a Signer and override this method.
 	KeyID() string
 }
 
@@ -49,8 +49,9 @@ type Signer interface {
 // concurrent use as those of the standard library are. It fails when the kind
 // or the size of the key is not supported or the scheme does not fit it.
 //
-// The key id is the lower-case hex SHA-256 of the public key's
-// SubjectPublicKeyInfo in DER.
+// The signer's key id is empty. Every verifier takes that, whereas those built
+// on go-securesystemslib, cosign among them, pass over a signature whose hint
+// is not their own name for the key.
 //
 // A crypto.Signer has no context: a signature that has begun is waited for.
 func NewSigner(key crypto.Signer, scheme Scheme) (Signer, error) {
@@ -62,23 +63,18 @@ func NewSigner(key crypto.Signer, scheme Scheme) (Signer, error) {
 	if err != nil {
 		return nil, fail(ReasonKeyUnsupported, "%v", err)
 	}
-	id, err := sigalg.KeyID(pub)
-	if err != nil {
-		return nil, fail(ReasonKeyUnsupported, "%v", err)
-	}
-	return &keySigner{key, pub, s, id}, nil
+	return &keySigner{key, pub, s}, nil
 }
 
 type keySigner struct {
 	key    crypto.Signer
 	public crypto.PublicKey
 	scheme sigalg.Scheme
-	id     string
 }
 
 func (k *keySigner) Public() crypto.PublicKey { return k.public }
 func (k *keySigner) Scheme() Scheme           { return Scheme(k.scheme) }
-func (k *keySigner) KeyID() string            { return k.id }
+func (k *keySigner) KeyID() string            { return "" }
 
 func (k *keySigner) Sign(ctx context.Context, message []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {

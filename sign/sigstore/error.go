@@ -1,9 +1,12 @@
 package sigstore
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
-	"unicode"
+
+	"github.com/hallmark-build/hallmark/internal/webclient"
 )
 
 // Error says why something was not signed. Failures of files that the caller
@@ -34,22 +37,41 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Reasons of an [Error]. They are stable.
 const (
-	ReasonConfig   = "config"            // services that cannot make a bundle that verifies, or a malformed signing configuration
-	ReasonSelect   = "service-selection" // a signing configuration has too few services for the time and for this package
-	ReasonToken    = "token"             // no token, or not a JWT with an identity
-	ReasonLogin    = "login"             // the browser or device flow failed
-	ReasonKey      = "key-unsupported"   // a key that Sigstore, or one of the logs, cannot take
-	ReasonInput    = "input"             // what is to be signed cannot be
-	ReasonSigner   = "signer-failed"     // the key refused, or made a signature that does not verify
-	ReasonHTTP     = "http"              // no answer: connection, time, or redirect
-	ReasonStatus   = "http-status"       // an answer with another status than success
-	ReasonAnswer   = "answer-malformed"  // an answer that is not what the protocol says
-	ReasonConflict = "log-conflict"      // the log has this very entry already and does not hand it out
-	ReasonMismatch = "answer-mismatch"   // a well-formed answer about something else, or one that proves nothing
+	ReasonConfig   = "config"               // services that cannot make a bundle that verifies, or a malformed signing configuration
+	ReasonSelect   = "service-selection"    // a signing configuration has too few services for the time and for this package
+	ReasonToken    = "token"                // no token, or not a JWT with an identity
+	ReasonLogin    = "login"                // the browser or device flow failed
+	ReasonKey      = "key-unsupported"      // a key that Sigstore, or one of the logs, cannot take
+	ReasonInput    = "input"                // what is to be signed cannot be
+	ReasonSigner   = "signer-failed"        // the key refused, or made a signature that does not verify
+	ReasonHTTP     = webclient.ReasonNone   // no answer: connection, time, or redirect
+	ReasonStatus   = webclient.ReasonStatus // an answer with another status than success
+	ReasonAnswer   = webclient.ReasonAnswer // an answer that is not what the protocol says
+	ReasonConflict = "log-conflict"         // the log has this very entry already and does not hand it out
+	ReasonMismatch = "answer-mismatch"      // a well-formed answer about something else, or one that proves nothing
 )
 
 func fail(reason, format string, args ...any) error {
 	return &Error{Reason: reason, Msg: fmt.Sprintf(format, args...)}
+}
+
+// httpError makes an error of package webclient one of this package.
+func httpError(err error) error {
+	var e *webclient.Error
+	if errors.As(err, &e) {
+		return &Error{Reason: e.Reason, Server: e.Server, Status: e.Status, Msg: e.Msg, Err: e.Err}
+	}
+	return err
+}
+
+// parseEndpoint checks a server's URL. What is sent there decides whether
+// plain HTTP will do.
+func parseEndpoint(what, raw string, plainHTTP bool) (*url.URL, error) {
+	u, err := webclient.ParseURL(what, raw, plainHTTP)
+	if err != nil {
+		return nil, fail(ReasonConfig, "%v", err)
+	}
+	return u, nil
 }
 
 // about adds the server to an error of this package that has none.
@@ -58,24 +80,4 @@ func about(server string, err error) error {
 		e.Server = server
 	}
 	return err
-}
-
-// excerpt makes what a server sent fit for a message: short, on one line,
-// without control characters and without the secret.
-func excerpt(body []byte, secret string) string {
-	s := string(body[:min(len(body), 2048)])
-	if secret != "" {
-		s = strings.ReplaceAll(s, secret, "[token]")
-	}
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > 200 {
-		s = string(r[:200]) + "…"
-	}
-	return s
 }

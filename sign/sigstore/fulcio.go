@@ -18,6 +18,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
+	"github.com/hallmark-build/hallmark/internal/webclient"
 )
 
 // oidSCTs is the list of signed certificate timestamps (RFC 6962, section 3.3).
@@ -57,17 +58,17 @@ func getCertificate(ctx context.Context, c *http.Client, fulcio *url.URL, token 
 	if err != nil {
 		return nil, fail(ReasonInput, "%v", err)
 	}
-	r, err := do(ctx, c, request{method: "POST", url: fulcio.JoinPath("api/v2/signingCert"), body: body, typ: "application/json", bearer: token})
+	r, err := webclient.Do(ctx, c, webclient.Request{Method: "POST", URL: fulcio.JoinPath("api/v2/signingCert"), Body: body, ContentType: "application/json", Bearer: token, Accept: "application/json"})
 	if err != nil {
-		return nil, err
+		return nil, httpError(err)
 	}
 	leaf, err := readCertificate(r, key, wantSCT)
-	return leaf, about(serverOf(fulcio), err)
+	return leaf, about(webclient.Server(fulcio), err)
 }
 
-func readCertificate(r *reply, key *ecdsa.PrivateKey, wantSCT bool) (*x509.Certificate, error) {
-	if r.status/100 != 2 {
-		return nil, &Error{Reason: ReasonStatus, Status: r.status, Msg: "answered " + http.StatusText(r.status)}
+func readCertificate(r *webclient.Reply, key *ecdsa.PrivateKey, wantSCT bool) (*x509.Certificate, error) {
+	if r.Status/100 != 2 {
+		return nil, &Error{Reason: ReasonStatus, Status: r.Status, Msg: "answered " + http.StatusText(r.Status)}
 	}
 	type chain struct {
 		Chain struct {
@@ -78,7 +79,7 @@ func readCertificate(r *reply, key *ecdsa.PrivateKey, wantSCT bool) (*x509.Certi
 		Embedded *chain `json:"signedCertificateEmbeddedSct"`
 		Detached *chain `json:"signedCertificateDetachedSct"`
 	}
-	if err := strictjson.Into(r.body, limits.HTTPBody, &answer); err != nil {
+	if err := strictjson.Into(r.Body, limits.HTTPBody, &answer); err != nil {
 		return nil, &Error{Reason: ReasonAnswer, Msg: "certificate", Err: err}
 	}
 	got := answer.Embedded

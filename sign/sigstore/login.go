@@ -16,6 +16,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
+	"github.com/hallmark-build/hallmark/internal/webclient"
 )
 
 // loginTime is how long a person may take to log in.
@@ -76,7 +77,7 @@ func (l Login) Browser(open func(url string) error) TokenSource {
 				a := answer{code: q.Get("code")}
 				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 				if e := q.Get("error"); e != "" || a.code == "" {
-					a.err = fail(ReasonLogin, "the provider refused: %s", excerpt([]byte(e), ""))
+					a.err = fail(ReasonLogin, "the provider refused: %s", webclient.Excerpt([]byte(e), ""))
 					http.Error(w, "Not logged in. You can close this page.", http.StatusForbidden)
 				} else {
 					w.Write([]byte("Logged in. You can close this page.\n"))
@@ -153,7 +154,7 @@ func (l Login) Device(show func(url, code string) error) TokenSource {
 		if _, err := parseEndpoint("verification URL", page, false); err != nil {
 			return "", err
 		}
-		if err := show(page, excerpt([]byte(auth.UserCode), "")); err != nil {
+		if err := show(page, webclient.Excerpt([]byte(auth.UserCode), "")); err != nil {
 			return "", &Error{Reason: ReasonLogin, Msg: "show the code", Err: err}
 		}
 		t, err := config.DeviceAccessToken(p.with(ctx), auth, oauth2.VerifierOption(verifier))
@@ -178,11 +179,12 @@ func (l Login) discover(ctx context.Context) (*provider, error) {
 		return nil, err
 	}
 	p := &provider{}
-	p.client, p.release = newClient(l.Client)
+	p.client, p.release = webclient.New(l.Client)
 	p.client.Timeout = limits.HTTPTime // for the requests of package oauth2
-	r, err := do(ctx, p.client, request{method: "GET", url: issuer.JoinPath(".well-known/openid-configuration")})
+	r, err := webclient.Do(ctx, p.client, webclient.Request{Method: "GET", URL: issuer.JoinPath(".well-known/openid-configuration"), Accept: "application/json"})
+	err = httpError(err)
 	if err == nil {
-		if err = strictjson.Into(r.body, limits.HTTPBody, p); err != nil {
+		if err = strictjson.Into(r.Body, limits.HTTPBody, p); err != nil {
 			err = &Error{Reason: ReasonAnswer, Msg: "discovery", Err: err}
 		}
 	}
@@ -199,7 +201,7 @@ func (l Login) discover(ctx context.Context) (*provider, error) {
 	}
 	if err != nil {
 		p.release()
-		return nil, about(serverOf(issuer), err)
+		return nil, about(webclient.Server(issuer), err)
 	}
 	return p, nil
 }
@@ -256,7 +258,7 @@ func loginError(err error) error {
 	var ue *url.Error
 	switch {
 	case errors.As(err, &refused):
-		e := &Error{Reason: ReasonLogin, Msg: "the provider refused: " + excerpt([]byte(refused.ErrorCode), "")}
+		e := &Error{Reason: ReasonLogin, Msg: "the provider refused: " + webclient.Excerpt([]byte(refused.ErrorCode), "")}
 		if refused.Response != nil {
 			e.Status = refused.Response.StatusCode
 		}

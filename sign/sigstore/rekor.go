@@ -21,6 +21,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
+	"github.com/hallmark-build/hallmark/internal/webclient"
 )
 
 // An entry is a log's answer, read and checked.
@@ -104,12 +105,12 @@ func (s *Session) logV2(ctx context.Context, base *url.URL, c *content) (*entry,
 	if err != nil {
 		return nil, fail(ReasonInput, "%v", err)
 	}
-	r, err := do(ctx, s.client, request{method: "POST", url: base.JoinPath("api/v2/log/entries"), body: body, typ: "application/json"})
+	r, err := webclient.Do(ctx, s.client, webclient.Request{Method: "POST", URL: base.JoinPath("api/v2/log/entries"), Body: body, ContentType: "application/json", Accept: "application/json"}, http.StatusConflict)
 	if err != nil {
-		return nil, err
+		return nil, httpError(err)
 	}
-	if r.status == http.StatusConflict {
-		return nil, &Error{Reason: ReasonConflict, Status: r.status, Msg: "the log has this signature already: " + excerpt(r.body, "")}
+	if r.Status == http.StatusConflict {
+		return nil, &Error{Reason: ReasonConflict, Status: r.Status, Msg: "the log has this signature already: " + webclient.Excerpt(r.Body, "")}
 	}
 
 	var answer struct {
@@ -132,7 +133,7 @@ func (s *Session) logV2(ctx context.Context, base *url.URL, c *content) (*entry,
 		} `json:"inclusionProof"`
 		Body []byte `json:"canonicalizedBody"`
 	}
-	if err := readAnswer(r.body, &answer); err != nil {
+	if err := readAnswer(r.Body, &answer); err != nil {
 		return nil, err
 	}
 	e := &entry{
@@ -217,19 +218,19 @@ func (s *Session) logV1(ctx context.Context, base *url.URL, c *content) (*entry,
 		return nil, fail(ReasonInput, "%v", err)
 	}
 	entries := base.JoinPath("api/v1/log/entries")
-	r, err := do(ctx, s.client, request{method: "POST", url: entries, body: body, typ: "application/json"})
+	r, err := webclient.Do(ctx, s.client, webclient.Request{Method: "POST", URL: entries, Body: body, ContentType: "application/json", Accept: "application/json"}, http.StatusConflict)
 	if err != nil {
-		return nil, err
+		return nil, httpError(err)
 	}
-	if r.status == http.StatusConflict {
+	if r.Status == http.StatusConflict {
 		// The same signature was logged before: deterministic keys sign the
 		// same twice. The log says where, and hands the entry out.
-		id := path.Base(r.location)
+		id := path.Base(r.Location)
 		if _, err := hex.DecodeString(id); err != nil || len(id) != 64 && len(id) != 80 {
-			return nil, &Error{Reason: ReasonConflict, Status: r.status, Msg: "the log has this signature already and does not say where"}
+			return nil, &Error{Reason: ReasonConflict, Status: r.Status, Msg: "the log has this signature already and does not say where"}
 		}
-		if r, err = do(ctx, s.client, request{method: "GET", url: entries.JoinPath(id)}); err != nil {
-			return nil, err
+		if r, err = webclient.Do(ctx, s.client, webclient.Request{Method: "GET", URL: entries.JoinPath(id), Accept: "application/json"}); err != nil {
+			return nil, httpError(err)
 		}
 	}
 
@@ -250,7 +251,7 @@ func (s *Session) logV1(ctx context.Context, base *url.URL, c *content) (*entry,
 		} `json:"verification"`
 	}
 	var answer map[string]anon
-	if err := readAnswer(r.body, &answer); err != nil {
+	if err := readAnswer(r.Body, &answer); err != nil {
 		return nil, err
 	}
 	if len(answer) != 1 {

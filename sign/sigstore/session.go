@@ -20,6 +20,7 @@ import (
 	"github.com/hallmark-build/hallmark/internal/dsse"
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/internal/sigalg"
+	"github.com/hallmark-build/hallmark/internal/webclient"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/sign"
 )
@@ -173,7 +174,7 @@ func newSession(services Services) (*Session, error) {
 		}
 		s.tsas = append(s.tsas, u)
 	}
-	s.client, s.release = newClient(services.Client)
+	s.client, s.release = webclient.New(services.Client)
 	return s, nil
 }
 
@@ -357,7 +358,7 @@ func (s *Session) publish(ctx context.Context, c *content) ([]byte, error) {
 	run := func(server *url.URL, f func() error) {
 		wg.Go(func() {
 			if err := f(); err != nil {
-				cancel(about(serverOf(server), err)) // the first one stays
+				cancel(about(webclient.Server(server), err)) // the first one stays
 			}
 		})
 	}
@@ -383,7 +384,7 @@ func (s *Session) publish(ctx context.Context, c *content) ([]byte, error) {
 	}
 	for i, t := range stamps {
 		if err := s.inTime(t.time); err != nil {
-			return nil, about(serverOf(s.tsas[i]), err)
+			return nil, about(webclient.Server(s.tsas[i]), err)
 		}
 	}
 	for i, e := range entries {
@@ -391,7 +392,7 @@ func (s *Session) publish(ctx context.Context, c *content) ([]byte, error) {
 			continue
 		}
 		if err := s.inTime(time.Unix(e.integrated, 0)); err != nil {
-			return nil, about(serverOf(s.logs[i].url), err)
+			return nil, about(webclient.Server(s.logs[i].url), err)
 		}
 	}
 	return s.encode(c, entries, stamps), nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
+	"github.com/hallmark-build/hallmark/internal/webclient"
 )
 
 // Audience is the audience that Fulcio wants in tokens, unless its operator
@@ -125,17 +126,17 @@ func GitHubActions(getenv func(string) string, client *http.Client) TokenSource 
 		q := u.Query()
 		q.Set("audience", Audience)
 		u.RawQuery = q.Encode()
-		c, release := newClient(client)
+		c, release := webclient.New(client)
 		defer release()
-		r, err := do(ctx, c, request{method: "GET", url: u, bearer: bearer})
+		r, err := webclient.Do(ctx, c, webclient.Request{Method: "GET", URL: u, Bearer: bearer, Accept: "application/json"})
 		if err != nil {
-			return "", err
+			return "", httpError(err)
 		}
 		var answer struct {
 			Value string `json:"value"`
 		}
-		if err := strictjson.Into(r.body, limits.HTTPBody, &answer); err != nil {
-			return "", &Error{Reason: ReasonAnswer, Server: serverOf(u), Msg: "token", Err: err}
+		if err := strictjson.Into(r.Body, limits.HTTPBody, &answer); err != nil {
+			return "", &Error{Reason: ReasonAnswer, Server: webclient.Server(u), Msg: "token", Err: err}
 		}
 		return cleanToken([]byte(answer.Value), "answer of GitHub Actions")
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/webclient"
 )
 
 // A stamp is a timestamp over a signature.
@@ -83,14 +84,14 @@ func getTimestamp(ctx context.Context, c *http.Client, u *url.URL, signature []b
 	if err != nil {
 		return nil, fail(ReasonInput, "%v", err)
 	}
-	r, err := do(ctx, c, request{method: "POST", url: u, body: body, typ: "application/timestamp-query", accept: "application/timestamp-reply"})
+	r, err := webclient.Do(ctx, c, webclient.Request{Method: "POST", URL: u, Body: body, ContentType: "application/timestamp-query", Accept: "application/timestamp-reply"})
 	if err != nil {
-		return nil, err
+		return nil, httpError(err)
 	}
-	if r.status/100 != 2 {
-		return nil, &Error{Reason: ReasonStatus, Status: r.status, Msg: "answered " + http.StatusText(r.status)}
+	if r.Status/100 != 2 {
+		return nil, &Error{Reason: ReasonStatus, Status: r.Status, Msg: "answered " + http.StatusText(r.Status)}
 	}
-	return readTimestamp(r.body, imprint.Hash, nonce)
+	return readTimestamp(r.Body, imprint.Hash, nonce)
 }
 
 // readTimestamp reads a TimeStampResp and checks that it is about what was
