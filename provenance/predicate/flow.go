@@ -213,6 +213,12 @@ func timeFieldsOf(predicateType string) (timeFields, bool) {
 	case TypeSourceProvenance, TypeSourceProvenanceDraft, TypeTagProvenance, TypeTagProvenanceDraft:
 		return timeFields{start: "created_on"}, true
 	}
+	switch {
+	case isSPDX2(predicateType):
+		return timeFields{start: "creationInfo.created"}, true
+	case isCycloneDX(predicateType):
+		return timeFields{start: "metadata.timestamp", local: true}, true
+	}
 	return timeFields{}, false
 }
 

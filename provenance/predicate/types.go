@@ -84,10 +84,28 @@ const (
 // materials, SPDX or CycloneDX, in any of the spellings in use. Package sbom
 // reads it.
 func IsSBOM(predicateType string) bool {
+	return isSPDX2(predicateType) || isSPDX3(predicateType) || isCycloneDX(predicateType)
+}
+
+func isSPDX2(predicateType string) bool {
 	switch predicateType {
-	case TypeSPDX, "https://spdx.dev/Document/v2.2", TypeSPDXV23,
-		TypeSPDX3, "https://spdx.dev/Document/v3.0", "https://spdx.dev/Document/v3.0.1",
-		TypeCycloneDX, "https://cyclonedx.org/bom/v1.2", "https://cyclonedx.org/bom/v1.3",
+	case TypeSPDX, "https://spdx.dev/Document/v2.2", TypeSPDXV23:
+		return true
+	}
+	return false
+}
+
+func isSPDX3(predicateType string) bool {
+	switch predicateType {
+	case TypeSPDX3, "https://spdx.dev/Document/v3.0", "https://spdx.dev/Document/v3.0.1":
+		return true
+	}
+	return false
+}
+
+func isCycloneDX(predicateType string) bool {
+	switch predicateType {
+	case TypeCycloneDX, "https://cyclonedx.org/bom/v1.2", "https://cyclonedx.org/bom/v1.3",
 		"https://cyclonedx.org/bom/v1.4", "https://cyclonedx.org/bom/v1.5",
 		"https://cyclonedx.org/bom/v1.6", "https://cyclonedx.org/bom/v1.7":
 		return true

@@ -432,6 +432,15 @@ func TestClaimedTimes(t *testing.T) {
 			t.Errorf("%s: got %v, %v, %v", c.typ, start, end, err)
 		}
 	}
+	for typ, doc := range map[string]string{
+		TypeSPDXV23:                      `{"spdxVersion":"SPDX-2.3","creationInfo":{"creators":[],"created":"2026-01-02T03:04:05Z"}}`,
+		"https://cyclonedx.org/bom/v1.6": `{"bomFormat":"CycloneDX","metadata":{"timestamp":"2026-01-02T04:04:05+01:00"}}`,
+	} {
+		start, end, err := ClaimedTimes(stateRaw(t, typ, doc))
+		if err != nil || !start.Equal(at("2026-01-02T03:04:05Z")) || !end.Equal(start) {
+			t.Errorf("%s: got %v, %v, %v", typ, start, end, err)
+		}
+	}
 	for predicate, want := range map[string]string{
 		`{"runDetails":{"metadata":{"startedOn":7}}}`:                                                               "want string",
 		`{"runDetails":{"metadata":[]}}`:                                                                            "want object",
