@@ -238,9 +238,9 @@ func (v *Verifier) verifyInclusion(e *entry, l *tlog) (index int64, err error) {
 			return 0, failf(ReasonInclusion, "rekor-spec", "inclusion proof is for another tree than its checkpoint")
 		}
 	}
-	err = proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(index), c.size, rfc6962.DefaultHasher.HashLeaf(e.body), e.proof.hashes, c.root)
-	if err != nil {
-		return 0, wrapf(err, ReasonInclusion, "RFC 6962 2.1.1", "log entry is not in the tree")
+	hasher := rfc6962.DefaultHasher
+	if proof.VerifyInclusion(hasher, uint64(index), c.size, hasher.HashLeaf(e.body), e.proof.hashes, c.root) != nil {
+		return 0, failf(ReasonInclusion, "RFC 6962 2.1.1", "inclusion proof does not lead from log entry %d to the checkpoint of size %d", index, c.size)
 	}
 	return index, nil
 }
@@ -253,23 +253,28 @@ type signer struct {
 	spki        []byte // DER of a managed key, if certificate is nil
 }
 
+// checkKind checks that the kind of entry is a known one, for this kind of
+// content (client-spec 4.4: "if no type is found, abort").
+func (e *entry) checkKind(isEnvelope bool) error {
+	switch kind := e.kind + " " + e.version; kind {
+	case "hashedrekord 0.0.2":
+	case "hashedrekord 0.0.1", "dsse 0.0.1", "intoto 0.0.2":
+		if isEnvelope != (e.kind != "hashedrekord") {
+			return failf(ReasonEntryOther, specEntry, "log entry of kind %s for a bundle with another kind of content", kind)
+		}
+	default:
+		return failf(ReasonEntry, specEntry, "unsupported kind of log entry %.40q", kind)
+	}
+	return nil
+}
+
 // checkBody holds the body of an entry against the bundle (client-spec 4.4):
-// kind and version, signature, key and digest.
+// signature, key and digest.
 func (e *entry) checkBody(b *Bundle, s *signer, sub *subject) error {
 	if e.isV2() {
 		return e.checkV2(b, s, sub)
 	}
-	kind := e.kind + " " + e.version
-	switch {
-	case kind == "hashedrekord 0.0.1" && !b.isEnvelope,
-		kind == "dsse 0.0.1" && b.isEnvelope,
-		kind == "intoto 0.0.2" && b.isEnvelope:
-	case kind == "hashedrekord 0.0.1" || kind == "dsse 0.0.1" || kind == "intoto 0.0.2":
-		return failf(ReasonEntryOther, specEntry, "log entry of kind %s for a bundle with another kind of content", kind)
-	default:
-		return failf(ReasonEntry, specEntry, "unsupported kind of log entry %.40q", kind)
-	}
-	body, err := parseBody(e.body, kind)
+	body, err := parseBody(e.body, e.kind+" "+e.version)
 	if err != nil {
 		return err
 	}
@@ -356,8 +361,9 @@ func parseBody(data []byte, want string) (*body, error) {
 			})
 		}
 	}
-	spec := map[string]func() error{
-		"hashedrekord 0.0.1": func() error {
+	spec := func() error {
+		switch want {
+		case "hashedrekord 0.0.1":
 			return message(p, []string{"data", "signature"}, func(name string) error {
 				if name == "data" {
 					return message(p, []string{"hash"}, func(string) error { return readHash() })
@@ -370,31 +376,29 @@ func parseBody(data []byte, want string) (*body, error) {
 					return message(p, []string{"content"}, func(string) error { return b64(&f.verifier) })
 				})
 			})
-		},
-		"dsse 0.0.1": func() error {
+		case "dsse 0.0.1":
 			return message(p, []string{"payloadHash", "signatures"}, func(name string) error {
 				if name == "payloadHash" {
 					return readHash()
 				}
 				return array(p, "signatures", 2, signature("signature", "verifier"))
 			})
-		},
-		"intoto 0.0.2": func() error {
-			return message(p, []string{"content"}, func(string) error {
-				return message(p, []string{"envelope", "payloadHash"}, func(name string) error {
-					if name == "payloadHash" {
-						return readHash()
+		}
+		// intoto 0.0.2
+		return message(p, []string{"content"}, func(string) error {
+			return message(p, []string{"envelope", "payloadHash"}, func(name string) error {
+				if name == "payloadHash" {
+					return readHash()
+				}
+				return message(p, []string{"payloadType", "signatures"}, func(name string) error {
+					if name == "payloadType" {
+						return text(&f.payloadType)
 					}
-					return message(p, []string{"payloadType", "signatures"}, func(name string) error {
-						if name == "payloadType" {
-							return text(&f.payloadType)
-						}
-						return array(p, "signatures", 2, signature("sig", "publicKey"))
-					})
+					return array(p, "signatures", 2, signature("sig", "publicKey"))
 				})
 			})
-		},
-	}[want]
+		})
+	}
 	err := message(p, []string{"apiVersion", "kind", "spec"}, func(name string) error {
 		switch name {
 		case "apiVersion":

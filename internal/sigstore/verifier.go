@@ -436,6 +436,9 @@ func (v *Verifier) verifyEntries(b *Bundle, known []knownEntry, s *signer, sub *
 		if k.set != nil {
 			e.Index, e.IntegratedTime = k.logIndex, k.at
 		}
+		if err := k.checkKind(b.isEnvelope); err != nil {
+			return err
+		}
 		// A proof without checkpoint, which only v0.1 may have, proves nothing.
 		if k.proof != nil && k.proof.checkpoint != "" {
 			index, err := v.verifyInclusion(k.entry, l)
