@@ -37,6 +37,16 @@ const (
 	SBOMComponents    = 1 << 20
 	SBOMRelationships = 8 << 20
 
+	// ModuleZip, ModuleFiles and GoMod bound what is read of one Go module: the
+	// go command's own limits on the size of a zip, packed and unpacked
+	// (golang.org/x/mod/zip.MaxZipFile), and on go.mod; and a number of files
+	// that a zip of that size could hold a hundredfold of. LicenceFiles is how
+	// many licence files of one module are looked at.
+	ModuleZip    = 500 << 20
+	ModuleFiles  = 1 << 18
+	GoMod        = 16 << 20
+	LicenceFiles = 64
+
 	// EvidenceFile is the largest evidence file that is read, in bytes.
 	EvidenceFile = 64 << 30
 
@@ -205,4 +215,12 @@ const (
 	// SigningBatch is the largest number of statements that are signed in one
 	// call: each is held with its answers until all are done.
 	SigningBatch = 10_000
+
+	// TUFMetadata is the largest metadata file or target of a TUF repository,
+	// in bytes, TUFRotations the longest chain of root rotations that is
+	// walked, and TUFTargets the largest number of files of one request. Stops
+	// a repository that never ends.
+	TUFMetadata  = 8 << 20
+	TUFRotations = 1024
+	TUFTargets   = 64
 )
