@@ -89,6 +89,10 @@ var good = []struct {
 }
 
 func goodPredicate(t testing.TB, typ string) string {
+	t.Helper()
+	if typ == TypeOpenVEXV020 {
+		typ = TypeOpenVEX
+	}
 	for _, g := range good {
 		if g.typ == typ {
 			return g.predicate

@@ -160,6 +160,75 @@ func TestGitHubBuild(t *testing.T) {
 	wantError(t, err, "event")
 }
 
+// TestRoundTrip parses what is good, states it, and parses it again.
+func TestRoundTrip(t *testing.T) {
+	type stater interface {
+		Statement([]provenance.ResourceDescriptor) (*provenance.Statement, error)
+	}
+	for _, c := range []struct {
+		from, to string
+		parse    func([]byte) (stater, error) // of to
+		upgrade  func([]byte) (stater, error) // of from, when it is older
+	}{
+		{TypeSLSAProvenance, "", func(b []byte) (stater, error) { return ParseSLSAProvenance(b) }, nil},
+		{TypeSLSAProvenanceV02, "", func(b []byte) (stater, error) { return ParseSLSAProvenanceV02(b) }, nil},
+		{TypeLink, "", func(b []byte) (stater, error) { return ParseLink(b) }, nil},
+		{TypeLinkV02, TypeLink, func(b []byte) (stater, error) { return ParseLink(b) }, func(b []byte) (stater, error) { return ParseLinkV02(b) }},
+		{TypeVSA, "", func(b []byte) (stater, error) { return ParseVSA(b) }, nil},
+		{TypeVSAV02, TypeVSA, func(b []byte) (stater, error) { return ParseVSA(b) }, func(b []byte) (stater, error) { return ParseVSAV02(b) }},
+		{TypeSVR, "", func(b []byte) (stater, error) { return ParseSVR(b) }, nil},
+		{TypeTestResult, "", func(b []byte) (stater, error) { return ParseTestResult(b) }, nil},
+		{TypeVulns, "", func(b []byte) (stater, error) { return ParseVulns(b) }, nil},
+		{TypeVulnsV01, TypeVulns, func(b []byte) (stater, error) { return ParseVulns(b) }, func(b []byte) (stater, error) { return ParseVulnsV01(b) }},
+		{TypeOpenVEX, TypeOpenVEXV020, func(b []byte) (stater, error) { return ParseOpenVEX(b) }, nil},
+		{TypeSCAI, "", func(b []byte) (stater, error) { return ParseSCAI(b) }, nil},
+		{TypeRuntimeTrace, "", func(b []byte) (stater, error) { return ParseRuntimeTrace(b) }, nil},
+		{TypeReference, "", func(b []byte) (stater, error) { return ParseReference(b) }, nil},
+		{TypeRelease, "", func(b []byte) (stater, error) { return ParseRelease(b) }, nil},
+		{TypeReleaseV01, TypeRelease, func(b []byte) (stater, error) { return ParseRelease(b) }, func(b []byte) (stater, error) { return ParseReleaseV01(b) }},
+		{TypeNPMPublish, "", func(b []byte) (stater, error) { return ParseNPMPublish(b) }, nil},
+		{TypeSourceProvenance, "", func(b []byte) (stater, error) { return ParseSourceProvenance(b) }, nil},
+		{TypeTagProvenance, "", func(b []byte) (stater, error) { return ParseTagProvenance(b) }, nil},
+	} {
+		if c.to == "" {
+			c.to = c.from
+		}
+		if c.upgrade == nil {
+			c.upgrade = c.parse
+		}
+		first, err := c.upgrade([]byte(goodPredicate(t, c.from)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := first.Statement(subjects())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.PredicateType() != c.to {
+			t.Errorf("%s was stated as %s", c.from, st.PredicateType())
+		}
+		second, err := c.parse(st.Predicate())
+		if err != nil {
+			t.Fatalf("%s: %v", c.from, err)
+		}
+		st2, err := second.Statement(subjects())
+		if err != nil || !bytes.Equal(st.Payload(), st2.Payload()) {
+			t.Errorf("%s: %v\n%s\n%s", c.from, err, st.Payload(), st2.Payload())
+		}
+	}
+	v, err := ParseCosignVuln([]byte(goodPredicate(t, TypeCosignVuln)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := v.Statement(subjects()); err != nil || Check(st) != nil {
+		t.Errorf("cosign vuln: %v", err)
+	}
+	n := &NPMPublish{Name: "n"}
+	if _, err := n.Statement(subjects()); err == nil {
+		t.Error("an npm publish without a version was stated")
+	}
+}
+
 func vsa() *VSA {
 	return &VSA{Verifier: Verifier{ID: "https://example.com/v"}, ResourceURI: "pkg:x/y@1",
 		Policy: provenance.ResourceDescriptor{URI: "https://example.com/p"}, VerificationResult: Passed,
