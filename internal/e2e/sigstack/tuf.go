@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -64,7 +65,8 @@ func (r *TUFRepository) Publish(targets map[string][]byte, expires time.Time) er
 			return err
 		}
 		tg.Signed.Targets[name] = t
-		files["targets/"+hex.EncodeToString(t.Hashes["sha256"])+"."+name] = content
+		dir, base := path.Split(name)
+		files["targets/"+dir+hex.EncodeToString(t.Hashes["sha256"])+"."+base] = content
 	}
 	sn.Signed.Meta["targets.json"].Version = version
 	tm.Signed.Meta["snapshot.json"].Version = version
