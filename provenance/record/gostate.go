@@ -139,7 +139,14 @@ func askGo(ctx context.Context, dir string, environ environment, opts GoOptions)
 		return s, err
 	}
 
-	out, err = ask("list", "-mod=readonly", "-m", "-json=Path,Version,Main,Dir,Replace,Sum", "all")
+	t.env = append(t.env, "GOFLAGS="+strings.TrimSpace(env["GOFLAGS"]+" -mod=readonly"))
+	// That the graph can be loaded is asked first. The list is asked for with
+	// -e, because it reports as an error of a module that its time of release
+	// is not in the module cache, where a build does not put it.
+	if _, err := ask("mod", "graph"); err != nil {
+		return s, err
+	}
+	out, err = ask("list", "-e", "-m", "-json=Path,Version,Main,Dir,Replace,Sum", "all")
 	if err != nil {
 		return s, err
 	}
