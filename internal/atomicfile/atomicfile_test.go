@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -196,7 +197,7 @@ func TestLock(t *testing.T) {
 	}
 
 	// Mutual exclusion: read, pause, write.
-	n := 0
+	var n atomic.Int32 // the detector of races does not know of file locks
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
@@ -206,14 +207,14 @@ func TestLock(t *testing.T) {
 				return
 			}
 			defer unlock()
-			m := n
+			m := n.Load()
 			time.Sleep(100 * time.Microsecond)
-			n = m + 1
+			n.Store(m + 1)
 		})
 	}
 	wg.Wait()
-	if n != 20 {
-		t.Errorf("%d of 20", n)
+	if n.Load() != 20 {
+		t.Errorf("%d of 20", n.Load())
 	}
 }
 
