@@ -185,7 +185,7 @@ func keys(m map[string]any) []string {
 // free are the parts of predicates whose content is anybody's.
 var free = []string{".externalParameters", ".internalParameters", ".conditions", ".tracePolicy", ".process[]", ".network[]",
 	".byproducts.", ".environment.", ".buildConfig", ".parameters", ".annotations", ".vendor_extension", ".scanner.result.",
-	".invocation.environment", ".recipe.", ".version.", ".variables", ".invocation", ".policy.", ".attestations[].attestation"}
+	".invocation.environment", ".recipe.arguments", ".recipe.environment", ".definedInMaterial", ".version.", ".variables", ".invocation", ".policy.", ".attestations[].attestation"}
 
 func isFree(typ, path string) bool {
 	if typ != TypeSVRV01 && strings.HasPrefix(path, ".policy") {
@@ -423,7 +423,9 @@ func TestBad(t *testing.T) {
 		{TypeSLSAProvenance, `"aGk="`, `"aGk=\n"`, "content"},
 		{TypeSLSAProvenanceV01, `"definedInMaterial":0`, `"definedInMaterial":1`, "definedInMaterial"},
 		{TypeSLSAProvenanceV01, `"definedInMaterial":0`, `"definedInMaterial":-1`, "definedInMaterial"},
-		{TypeSLSAProvenanceV01, `"definedInMaterial":0`, `"definedInMaterial":0.5`, "definedInMaterial"},
+		{TypeSLSAProvenanceV01, `"definedInMaterial":0`, `"definedInMaterial":0.5`, "integer"},
+		{TypeSLSAProvenanceV01, `"definedInMaterial":0`, `"definedInMaterial":"first"`, "definedInMaterial"},
+		{TypeSLSAProvenanceV01, `"arguments":{"a":"1"}`, `"arguments":["a"]`, "array"},
 		{TypeLink, `"name":"main.go"`, `"uri":"main.go"`, "name and a digest"},
 		{TypeLink, `"digest":{"sha256":"` + sha256B + `"}`, `"uri":"u"`, "name and a digest"},
 		{TypeLink, `[{"name":"main.go"`, `[{"name":"main.go","digest":{"sha256":"` + sha256A + `"}},{"name":"main.go"`, "a second"},

@@ -1,9 +1,12 @@
 package predicate
 
 import (
+	"encoding/json"
 	"maps"
 	"reflect"
+	"strconv"
 
+	"github.com/hallmark-build/hallmark/internal/strictjson"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -212,11 +215,11 @@ func parseProvenanceV01(typ string, predicate []byte) (*Provenance, error) {
 	var old struct {
 		Builder BuilderV02 `json:"builder"`
 		Recipe  struct {
-			Type              string         `json:"type"`
-			DefinedInMaterial *int           `json:"definedInMaterial"`
-			EntryPoint        string         `json:"entryPoint"`
-			Arguments         map[string]any `json:"arguments"`
-			Environment       map[string]any `json:"environment"`
+			Type              string           `json:"type"`
+			DefinedInMaterial materialIndex    `json:"definedInMaterial"`
+			EntryPoint        string           `json:"entryPoint"`
+			Arguments         objectOrNoneList `json:"arguments"`
+			Environment       objectOrNoneList `json:"environment"`
 		} `json:"recipe"`
 		Metadata struct {
 			BuildInvocationID string    `json:"buildInvocationId"`
@@ -251,12 +254,12 @@ func parseProvenanceV01(typ string, predicate []byte) (*Provenance, error) {
 		},
 		Materials: old.Materials,
 	}
-	if i := old.Recipe.DefinedInMaterial; i != nil {
-		if *i < 0 || *i >= len(old.Materials) {
-			return nil, bad("%s: recipe.definedInMaterial is %d, but there are %d materials", what, *i, len(old.Materials))
+	if i := old.Recipe.DefinedInMaterial; i.set {
+		if i.n < 0 || i.n >= int64(len(old.Materials)) {
+			return nil, bad("%s: recipe.definedInMaterial is %d, but there are %d materials", what, i.n, len(old.Materials))
 		}
-		p.Invocation.ConfigSource.URI = old.Materials[*i].URI
-		p.Invocation.ConfigSource.Digest = old.Materials[*i].Digest
+		p.Invocation.ConfigSource.URI = old.Materials[i.n].URI
+		p.Invocation.ConfigSource.Digest = old.Materials[i.n].Digest
 	}
 	if err := missing("builder.id", p.Builder.ID, "recipe.type", p.BuildType); err != nil {
 		return nil, wrap(what, err)
@@ -267,4 +270,44 @@ func parseProvenanceV01(typ string, predicate []byte) (*Provenance, error) {
 	v := p.V1()
 	v.Type = typ
 	return v, nil
+}
+
+// materialIndex is recipe.definedInMaterial of v0.1. Google Cloud Build writes
+// it as a string, against the specification, and not always one that is an
+// index of the materials. No source is taken from such a string.
+type materialIndex struct {
+	n   int64
+	set bool
+}
+
+func (m *materialIndex) UnmarshalJSON(data []byte) (err error) {
+	*m = materialIndex{}
+	p := strictjson.NewParser(data, 0)
+	switch p.Kind() {
+	case strictjson.Null:
+		return p.Null()
+	case strictjson.String:
+		s, err := p.String()
+		if err == nil {
+			_, err = strconv.ParseInt(s, 10, 64)
+		}
+		if err != nil {
+			return bad("recipe.definedInMaterial: want an integer, found %s", clip(s))
+		}
+		return nil
+	}
+	m.n, err = p.Int()
+	m.set = err == nil
+	return err
+}
+
+// objectOrNoneList is an object that some writers of v0.1 write as [] when it is empty.
+type objectOrNoneList map[string]any
+
+func (o *objectOrNoneList) UnmarshalJSON(data []byte) error {
+	*o = nil
+	if string(data) == "[]" {
+		return nil
+	}
+	return json.Unmarshal(data, (*map[string]any)(o))
 }

@@ -64,6 +64,18 @@ func TestProvenanceMapping(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(p.BuildDefinition.ResolvedDependencies, []provenance.ResourceDescriptor{source}) {
 		t.Errorf("got %+v, %v", p, err)
 	}
+	// Google Cloud Build writes a string for an index, even one that there is no material at.
+	for _, i := range []string{`"0"`, `"1"`, `"-1"`, `null`} {
+		doc := strings.Replace(goodPredicate(t, TypeSLSAProvenanceV01), `"definedInMaterial":0`, `"definedInMaterial":`+i, 1)
+		doc = strings.Replace(doc, `"environment":{"e":"2"}`, `"environment":[]`, 1)
+		p, err := ParseProvenance(stateRaw(t, TypeSLSAProvenanceV01, doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := p.BuildDefinition.ExternalParameters["source"]; ok || len(p.BuildDefinition.ResolvedDependencies) != 1 || p.BuildDefinition.InternalParameters != nil {
+			t.Errorf("definedInMaterial %s: got %+v", i, p)
+		}
+	}
 	if _, err := ParseProvenance(stateRaw(t, TypeLink, goodPredicate(t, TypeLink))); err == nil {
 		t.Error("a link was read as provenance")
 	}
