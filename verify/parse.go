@@ -147,7 +147,7 @@ func (d *docDecoder) value(n *docNode, v reflect.Value, path string) error {
 	// A zone is only a way to write an instant.
 	if t == timeType {
 		when, err := time.Parse(time.RFC3339, n.text)
-		if err != nil || n.kind != docString && n.kind != docUnclear {
+		if y := when.UTC().Year(); y < 0 || y > 9999 || err != nil || n.kind != docString && n.kind != docUnclear {
 			return d.fail(n, path, "want a time such as 2030-01-31T00:00:00Z, found %s", n.describe())
 		}
 		v.Set(reflect.ValueOf(when.UTC()))
