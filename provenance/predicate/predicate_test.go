@@ -2,6 +2,7 @@ package predicate
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -107,7 +108,12 @@ func BenchmarkFlowOf(b *testing.B) {
 	for _, c := range "abcdefghij" {
 		mats = append(mats, `{"name":"src/`+string(c)+`.go","digest":`+digest+`}`)
 	}
+	toolchain := make([]string, 15_000) // as many files as a Go toolchain has
+	for i := range toolchain {
+		toolchain[i] = fmt.Sprintf(`{"name":"src/%d.go","digest":%s}`, i, digest)
+	}
 	for _, c := range []struct{ name, typ, predicate string }{
+		{"toolchain", TypeLink, `{"name":"build","materials":[` + strings.Join(toolchain, ",") + `]}`},
 		{"slsa", TypeSLSAProvenance, `{"buildDefinition":{"buildType":"https://example.com/b","externalParameters":{"workflow":{"ref":"refs/heads/main","repository":"https://github.com/octocat/hello-world","path":".github/workflow/release.yml"}},"internalParameters":{"github":{"event_name":"push"}},"resolvedDependencies":[` +
 			deps + `]},"runDetails":{"builder":{"id":"https://example.com/builder"},"metadata":{"invocationId":"1","startedOn":"2026-01-02T02:04:05Z"}}}`},
 		{"link", TypeLink, `{"name":"build","command":["go","build"],"materials":[` + strings.Join(mats, ",") + `],"byproducts":{"return-value":0}}`},
