@@ -80,7 +80,9 @@ type scan struct {
 	busy  int    // workers that have a task
 	err   error
 
-	stop               atomic.Bool // err is set
+	stop atomic.Bool // err is set
+	_    [64]byte    // all workers read stop all the time; keep what they write off its cache line
+
 	names              atomic.Int64
 	planned            atomic.Int64 // bytes, before they are read
 	files, read, known atomic.Int64
@@ -256,7 +258,8 @@ type worker struct {
 	entries []*Entry   // in chunks, since growing a slice would copy them over and over
 	missed  []pathStat // files that were not in the cache
 
-	gaveAway bool // the rest of the current task
+	gaveAway bool     // the rest of the current task
+	did      Progress // not yet counted by the scan
 }
 
 type pathStat struct {
@@ -294,6 +297,7 @@ func (w *worker) run() {
 		if err != nil {
 			w.fail(err)
 		}
+		w.count()
 		t.dir.release(w.scan)
 		w.done()
 	}
@@ -301,6 +305,15 @@ func (w *worker) run() {
 	if !w.stop.Load() {
 		slices.SortFunc(w.entries, func(a, b *Entry) int { return strings.Compare(a.Path, b.Path) })
 	}
+}
+
+// count tells the scan what the worker did, now and then: counters that all
+// write for every file would keep their cache line on the move.
+func (w *worker) count() {
+	w.scan.files.Add(w.did.Files)
+	w.scan.read.Add(w.did.Bytes)
+	w.scan.known.Add(w.did.Cached)
+	w.did = Progress{}
 }
 
 // add returns a new entry.
@@ -353,10 +366,10 @@ func (w *worker) list(t task) (err error) {
 		if err := checkName(d.path, name); err != nil {
 			return err
 		}
-		if w.names.Add(1) > limits.TreeEntries {
+		names = append(names, name)
+		if w.names.Load()+int64(len(names)) > limits.TreeEntries {
 			return &Error{ReasonLimit, d.name(), fmt.Sprintf("more than %d files and directories", limits.TreeEntries), nil}
 		}
-		names = append(names, name)
 		return nil
 	})
 	if err != nil {
@@ -366,6 +379,7 @@ func (w *worker) list(t task) (err error) {
 		}
 		return &Error{ReasonRead, d.name(), "cannot list the directory", err}
 	}
+	w.names.Add(int64(len(names)))
 	if err := checkCollisions(d.path, names, w.opts.AllowCaseCollisions); err != nil {
 		return err
 	}
@@ -430,7 +444,7 @@ func (w *worker) link(d *directory, name string) error {
 	w.begin(e.Size)
 	w.write(content)
 	e.More = w.sums()
-	w.files.Add(1)
+	w.did.Files++
 	return nil
 }
 
@@ -440,8 +454,8 @@ func (w *worker) file(d *directory, name string, st *stat) error {
 	e := w.add()
 	e.Path, e.Mode, e.Size = path, st.mode, st.size
 	if w.cache != nil && w.cache.lookup(st, e) {
-		w.files.Add(1)
-		w.known.Add(1)
+		w.did.Files++
+		w.did.Cached++
 		return nil
 	}
 	// Before the file is read: a hole of a terabyte takes no space.
@@ -476,7 +490,7 @@ func (w *worker) file(d *directory, name string, st *stat) error {
 	if w.cache != nil {
 		w.missed = append(w.missed, pathStat{path, *st})
 	}
-	w.files.Add(1)
+	w.did.Files++
 	return nil
 }
 
@@ -496,7 +510,7 @@ func (w *worker) content(f file, e *Entry) error {
 			return err
 		}
 		e.Size += int64(n)
-		w.read.Add(int64(n))
+		w.did.Bytes += int64(n)
 		w.write(w.buf[:n])
 		if !streaming && (n == 0 || e.Size >= want) {
 			e.SHA256 = sha256.Sum256(w.buf[:n])
@@ -506,6 +520,7 @@ func (w *worker) content(f file, e *Entry) error {
 			streaming = true
 			w.h256.Reset()
 		}
+		w.count() // a large file makes progress, too
 		w.h256.Write(w.buf[:n])
 		if n == 0 || e.Size >= want {
 			w.h256.Sum(w.sum[:0])
