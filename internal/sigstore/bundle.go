@@ -230,7 +230,7 @@ func (b *Bundle) readMessageSignature(p *strictjson.Parser) error {
 			b.signature, err = base64Bytes(p, maxSignature)
 			return err
 		}
-		return message(p, []string{"algorithm", "digest"}, func(name string) (err error) {
+		err = message(p, []string{"algorithm", "digest"}, func(name string) (err error) {
 			if name == "digest" {
 				b.digestHint.digest, err = base64Bytes(p, 128)
 				return err
@@ -240,6 +240,10 @@ func (b *Bundle) readMessageSignature(p *strictjson.Parser) error {
 			}
 			return err
 		})
+		if err == nil && (b.digestHint.algorithm == "") != (len(b.digestHint.digest) == 0) {
+			err = p.Failf(ReasonFormat, "messageDigest with algorithm or digest alone")
+		}
+		return err
 	})
 }
 
