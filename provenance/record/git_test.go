@@ -213,7 +213,7 @@ func TestEdge51_HostileRepository(t *testing.T) {
 	r := newRepo(t)
 	marks := t.TempDir()
 	prog := filepath.Join(marks, "prog")
-	write(t, prog, "#!/bin/sh\necho \"$0 $*\" >> "+marks+"/ran\ncat 2>/dev/null\nexit 0\n")
+	write(t, prog, "#!/bin/sh\necho \"$(pwd): $0 $*\" >> "+marks+"/ran\ncat 2>/dev/null\nexit 0\n")
 	os.Chmod(prog, 0o755)
 	ran := func() string {
 		b, _ := os.ReadFile(filepath.Join(marks, "ran"))
@@ -228,9 +228,11 @@ func TestEdge51_HostileRepository(t *testing.T) {
 	write(t, filepath.Join(r.dir, ".gitattributes"), "a filter=evil\nb filter=a.b=c\nc filter=proc diff=evil\n")
 	r.commit()
 	// Later than the index, so that git has to look at the content.
+	hours := 0
 	touch := func() {
+		hours++ // git may look at whole seconds only
 		for _, f := range []string{"a", "b", "c", "module/inner"} {
-			later := time.Now().Add(time.Hour)
+			later := time.Now().Add(time.Duration(hours) * time.Hour)
 			os.Chtimes(filepath.Join(r.dir, f), later, later)
 		}
 	}
@@ -314,5 +316,40 @@ func TestEdge51_PartialClone(t *testing.T) {
 	_, err := Git(t.Context(), r.dir, os.Environ())
 	if _, missing := os.Stat(mark); missing == nil {
 		t.Errorf("git fetched (%v)", err)
+	}
+}
+
+// For a submodule git starts another git, which reads the submodule's configuration.
+func TestEdge51_HostileSubmodule(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell")
+	}
+	r, sub := newRepo(t), newRepo(t)
+	sub.commit("inner")
+	r.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", sub.dir, "module")
+	r.commit()
+	mark := filepath.Join(t.TempDir(), "ran")
+	prog := filepath.Join(filepath.Dir(mark), "prog")
+	write(t, prog, "#!/bin/sh\ntouch "+mark+"\ncat\n")
+	os.Chmod(prog, 0o755)
+	r.git("config", "--file", ".git/modules/module/config", "core.fsmonitor", prog)
+	r.git("config", "--file", ".git/modules/module/config", "filter.evil.clean", prog)
+	write(t, filepath.Join(r.dir, ".git/modules/module/info/attributes"), "inner filter=evil\n")
+	for i, trap := range []bool{true, false} {
+		later := time.Now().Add(time.Duration(i+1) * time.Hour)
+		os.Chtimes(filepath.Join(r.dir, "module/inner"), later, later)
+		if trap {
+			r.git("status")
+			if os.Remove(mark) != nil {
+				t.Fatal("the trap does not work: git status ran nothing")
+			}
+			continue
+		}
+		if s := r.state(""); s.DirtyCount != 0 {
+			t.Errorf("dirty: %q", s.Dirty)
+		}
+		if _, err := os.Stat(mark); err == nil {
+			t.Error("git ran a program of the submodule")
+		}
 	}
 }

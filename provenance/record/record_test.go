@@ -102,6 +102,11 @@ func childMain(mode string, args []string) int {
 		ignoreTerm()
 		fmt.Println("ready")
 		time.Sleep(time.Minute)
+	case "recorder":
+		Run(context.Background(), Step{
+			Name: "inner", Argv: []string{os.Args[0]}, Dir: ".", Products: []string{"out"}, Stdout: os.Stdout,
+			Environ: []string{"RECORD_CHILD=sleep"}, PassEnv: []string{"RECORD_CHILD"}, Now: time.Now,
+		})
 	case "edit":
 		product()
 		os.WriteFile("in", []byte("edited"), 0o644)
@@ -423,7 +428,12 @@ func TestMalformed(t *testing.T) {
 		"program no exec":   func(s *Step) { s.Argv = []string{"./in"} },
 		"edge51 PATH": func(s *Step) {
 			os.WriteFile(filepath.Join(s.Dir, "prog"), []byte("#!/bin/sh\n"), 0o755)
-			s.Argv, s.Environ = []string{"prog"}, append(s.Environ, "PATH=:.:src/..:"+s.Dir+"/none")
+			wd, _ := os.Getwd()
+			rel, err := filepath.Rel(wd, s.Dir)
+			if err != nil {
+				rel = "."
+			}
+			s.Argv, s.Environ = []string{"prog"}, append(s.Environ, "PATH=:.:"+rel+":"+s.Dir+"/none")
 		},
 	} {
 		step := childStep(t, "product")
