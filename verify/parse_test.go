@@ -12,117 +12,14 @@ import (
 	"github.com/hallmark-build/hallmark/internal/limits"
 )
 
-// A policy that has every field at least once.
-const wholePolicy = `# A comment.
-schema: https://hallmark.build/policy/v1
-name: everything
-version: 7
-expires: 2030-01-31T00:00:00Z
-parameters:
-  ORG: acme
-  COMMIT: null
-principals:
-  builder:
-    key: |
-      -----BEGIN PUBLIC KEY-----
-      AAAA
-      -----END PUBLIC KEY-----
-    organization: acme
-  tester:
-    keys:
-      - |
-        -----BEGIN PUBLIC KEY-----
-        BBBB
-        -----END PUBLIC KEY-----
-      - pem: |
-          -----BEGIN PUBLIC KEY-----
-          CCCC
-          -----END PUBLIC KEY-----
-        scheme: rsa-pkcs1v15-sha256
-        validFrom: 2025-01-01T00:00:00Z
-        validUntil: "2026-01-01T01:00:00+01:00"
-  ci:
-    identity:
-      issuer: https://token.actions.githubusercontent.com
-      subject: https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main
-    identities:
-      - {issuer: "https://accounts.example.com", subject: ann@example.com, subjectType: email}
-    acceptClaimedTimeUnsafe: true
-  anyone:
-    patterns:
-      - issuer: https://token.actions.githubusercontent.com
-        subject: https://github.com/${ORG}/*/.github/workflows/**
-inputs:
-  source:
-    uri: git+https://github.com/${ORG}/app
-    digests: ["gitCommit:${COMMIT}"]
-    algorithms: [gitCommit]
-  modules:
-    uri: pkg:golang/**
-    listedBy: build
-    allowWithoutDigestUnsafe: true
-stages:
-  build:
-    requires:
-      - type: https://slsa.dev/provenance/v1
-        types: [https://slsa.dev/provenance/v0.2]
-        signers: [builder, ci]
-        threshold: 2
-        agreeOnMaterials: true
-        where:
-          - predicate.buildDefinition.buildType == "https://example.com/go@v1"
-          - |
-            has(predicate.runDetails.metadata) &&
-            predicate.runDetails.metadata.invocationId != ""
-        maxAge: 30d
-        which: newest
-        complete: true
-        builders: [https://ci.example.com]
-    inputs: [source, modules]
-    many: true
-    products: ["app-*"]
-    complete: true
-  package:
-    contains:
-      members: "bin/**"
-    from:
-      - build
-      - stage: docs
-        materials: "*.md"
-        names: same
-        map: {README.md: docs/README.md}
-        optional: true
-    after: [build]
-    optional: true
-  docs:
-    requires:
-      - {type: t, signers: [builder]}
-  test:
-    requires:
-      - {type: https://in-toto.io/attestation/test-result/v0.1, signers: [tester], maxAge: 90m}
-    about:
-      - build
-      - {stage: docs, products: "*.html", all: true}
-final: package
-rules:
-  - name: two people
-    separate: [build, test]
-    organizations: 2
-    over: [build, test]
-    condition: stages.build.size() == 1
-inventory:
-  signers: [ci]
-  maxAge: 36h
-revoked:
-  - key: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-    from: 2026-02-01T00:00:00Z
-    reason: laptop stolen
-  - identity: {issuer: "https://accounts.example.com", subject: bob@example.com}
-  - builder: https://old.example.com
-  - statement: sha256:00
-  - logIndex: 12
-algorithms: [sha256, gitCommit]
-`
+// wholePolicy is a policy that has every field at least once.
+var wholePolicy = func() string {
+	b, err := os.ReadFile("../testdata/policy/whole.yaml")
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}()
 
 func mustParse(t testing.TB, text string) *Policy {
 	t.Helper()

@@ -44,6 +44,9 @@ type Policy struct {
 	Rules []Rule `json:"rules,omitempty"`
 	// Inventory says who may vouch that evidence is complete.
 	Inventory *Inventory `json:"inventory,omitempty"`
+	// Sigstore says what Sigstore bundles must bring. Default: what the client
+	// specification asks for.
+	Sigstore *Sigstore `json:"sigstore,omitempty"`
 	// Revoked lists what no longer counts, with the time of effect.
 	Revoked []Revocation `json:"revoked,omitempty"`
 	// Algorithms are the digest algorithms by which artifacts match. Default:
@@ -171,7 +174,7 @@ type Stage struct {
 // A Flow says how artifacts flow in from a stage. In YAML the name of the
 // stage alone will do.
 type Flow struct {
-	Stage string `json:"stage"`
+	Stage string `json:"stage"` // the name of the stage
 	// Materials is a pattern for the names of the materials that may come from
 	// the stage. Default: any.
 	Materials string `json:"materials,omitempty"`
@@ -187,7 +190,7 @@ type Flow struct {
 // An About says which products of a stage a statement must be about. In YAML
 // the name of the stage alone will do.
 type About struct {
-	Stage string `json:"stage"`
+	Stage string `json:"stage"` // the name of the stage
 	// Products is a pattern for the names of the products that must be
 	// covered. Default: all. At least one product must match.
 	Products string `json:"products,omitempty"`
@@ -265,8 +268,8 @@ type Rule struct {
 // An Inventory says who may vouch that the evidence about an artifact is
 // complete, by a signed statement of type [InventoryType].
 type Inventory struct {
-	Signers []string `json:"signers"`
-	MaxAge  Duration `json:"maxAge"` // required: an old inventory hides what came later
+	Signers []string `json:"signers"` // names of principals
+	MaxAge  Duration `json:"maxAge"`  // required: an old inventory hides what came later
 }
 
 // StatementMediaType is the media type of a material that is a statement,
