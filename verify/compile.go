@@ -177,10 +177,16 @@ func New(policy *Policy, options Options) (*Verifier, error) {
 			return nil, err
 		}
 	}
+	var needs Sigstore
+	if p.Sigstore != nil {
+		needs = *p.Sigstore
+	}
 	for i, data := range options.SigstoreRoots {
-		if err := c.trust.addSigstoreRoot(data); err != nil {
-			return nil, fmt.Errorf("Sigstore root %d: %w", i, err)
+		trust, err := c.trust.WithSigstore(data, needs)
+		if err != nil {
+			return nil, &PolicyError{Reason: PolicyField, Msg: fmt.Sprintf("Sigstore root %d: %v", i, err)}
 		}
+		c.trust = trust
 	}
 	return c.Verifier, nil
 }

@@ -1,0 +1,2 @@
+// Package arch has no code: its test holds the module to its architecture.
+package arch
