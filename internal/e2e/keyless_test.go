@@ -25,6 +25,7 @@ import (
 	sigsig "github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/hallmark-build/hallmark/internal/e2e/sigstack"
+	"github.com/hallmark-build/hallmark/internal/sigalg"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/sign"
 	"github.com/hallmark-build/hallmark/sign/sigstore"
@@ -233,12 +234,16 @@ func TestManagedKey(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				hint, err := sigalg.KeyID(key.Public())
+				if err != nil {
+					t.Fatal(err)
+				}
 				verifier, err := sigsig.LoadDefaultVerifier(key.Public())
 				if err != nil {
 					t.Fatal(err)
 				}
 				material := root.TrustedMaterialCollection{trusted, root.NewTrustedPublicKeyMaterialFromMapping(map[string]*root.ExpiringKey{
-					key.KeyID(): root.NewExpiringKey(verifier, time.Time{}, time.Time{}),
+					hint: root.NewExpiringKey(verifier, time.Time{}, time.Time{}),
 				})}
 				options := []verify.VerifierOption{verify.WithTransparencyLog(1), verify.WithSignedTimestamps(2)}
 				if err := peer(t, b, material, "hello", []verify.PolicyOption{verify.WithKey()}, options...); err != nil {

@@ -107,8 +107,9 @@ func (s *Session) certify(ctx context.Context, source TokenSource) error {
 
 // NewKeySession returns a session that signs with a managed key: ECDSA, RSA
 // under [sign.RSAPKCS1] (Sigstore's only use of RSA keys), or Ed25519 where
-// every log is a Rekor v1. The bundle carries the signer's KeyID as the hint
-// by which verifiers find the public key.
+// every log is a Rekor v1. The bundle carries the signer's KeyID, or
+// else the hex SHA-256 of its SubjectPublicKeyInfo, as the hint by which
+// verifiers find the public key.
 //
 // At least one log or timestamp authority is needed: without both, package
 // sign does the same with less.
@@ -129,7 +130,9 @@ func NewKeySession(services Services, signer sign.Signer) (*Session, error) {
 		s.Close()
 		return nil, err
 	}
-	s.hint = signer.KeyID()
+	if s.hint = signer.KeyID(); s.hint == "" {
+		s.hint = hex.EncodeToString(sha(s.spki))
+	}
 	return s, nil
 }
 
