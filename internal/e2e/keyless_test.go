@@ -26,12 +26,16 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/e2e/sigstack"
 	"github.com/hallmark-build/hallmark/internal/sigalg"
+	ourverify "github.com/hallmark-build/hallmark/internal/sigstore"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/sign"
 	"github.com/hallmark-build/hallmark/sign/sigstore"
 )
 
-const slsaProvenance = "https://slsa.dev/provenance/v1"
+const (
+	slsaProvenance = "https://slsa.dev/provenance/v1"
+	githubWorkflow = "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main"
+)
 
 // theStack starts one stack for the whole test binary: its log takes a second
 // for each batch of entries, whoever sends them.
@@ -121,6 +125,27 @@ func identity(t testing.TB, issuer, san string) []verify.PolicyOption {
 	return []verify.PolicyOption{verify.WithCertificateIdentity(id)}
 }
 
+// ours verifies a bundle with this library, over content if it has no envelope.
+func ours(bundleJSON, trustedRoot []byte, content string) (*ourverify.Result, error) {
+	trusted, err := ourverify.ParseTrustedRoot(trustedRoot)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := ourverify.NewVerifier(trusted, ourverify.Config{})
+	if err != nil {
+		return nil, err
+	}
+	b, err := ourverify.ParseBundle(bundleJSON)
+	if err != nil {
+		return nil, err
+	}
+	var options ourverify.Options
+	if _, _, isEnvelope := b.UnverifiedPayload(); !isEnvelope {
+		options.Artifact = &ourverify.Artifact{Bytes: []byte(content)}
+	}
+	return verifier.Verify(b, options)
+}
+
 // keyless is what sigstore-go is to find in a bundle of a session.
 func keyless(stamps int) []verify.VerifierOption {
 	return []verify.VerifierOption{
@@ -142,14 +167,13 @@ func trustedRoot(t testing.TB, s *sigstack.Stack) *root.TrustedRoot {
 func TestKeyless(t *testing.T) {
 	s := stack(t)
 	trusted := trustedRoot(t, s)
-	const workflow = "https://github.com/acme/app/.github/workflows/release.yml@refs/heads/main"
 	for _, tc := range []struct {
 		name, token string
 		issuer, san string
 		v1          bool
 	}{
 		{"email", s.EmailToken("alice@example.com"), s.Issuer.URL(sigstack.Email), "alice@example.com", false},
-		{"github", s.GitHubToken(sigstack.GitHubJob{}), s.Issuer.URL(sigstack.GitHub), workflow, false},
+		{"github", s.GitHubToken(sigstack.GitHubJob{}), s.Issuer.URL(sigstack.GitHub), githubWorkflow, false},
 		{"gitlab", s.GitLabToken("acme/app"), s.Issuer.URL(sigstack.GitLab), "https://gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main", false},
 		{"buildkite", s.BuildkiteToken("acme", "app"), s.Issuer.URL(sigstack.Buildkite), "https://buildkite.com/acme/app", false},
 		{"rekor v1", s.EmailToken("alice@example.com"), s.Issuer.URL(sigstack.Email), "alice@example.com", true},
@@ -178,6 +202,11 @@ func TestKeyless(t *testing.T) {
 				}
 				if err := peer(t, b, trusted, "hellO", identity(t, tc.issuer, tc.san), keyless(2)...); err == nil {
 					t.Errorf("%s: passes for another artifact", kind)
+				}
+				if r, err := ours(b, s.TrustedRoot, "hello"); err != nil {
+					t.Errorf("%s: this library: %v", kind, err)
+				} else if r.Certificate.Issuer != tc.issuer || r.Certificate.SAN != tc.san {
+					t.Errorf("%s: this library: identity %+v", kind, r.Certificate)
 				}
 				if bytes.ContainsAny(b, "\r\n") {
 					t.Errorf("%s: bundle of several lines", kind)
