@@ -44,14 +44,14 @@ func TestParsePolicy(t *testing.T) {
 	if def, ok := p.Parameters["COMMIT"]; !ok || def != nil {
 		t.Errorf("parameter without default: %v, %v", def, ok)
 	}
-	check("short key", p.Principals["tester"].Keys[0].PEM, "-----BEGIN PUBLIC KEY-----\nBBBB\n-----END PUBLIC KEY-----\n")
-	check("zone", p.Principals["tester"].Keys[1].ValidUntil, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	check("short key", p.Principals["tester"].Keys[0].PEM, "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAmqkf8w55EoidjfMg3/veTWkV9ub0MdWJhQ0nM8llyXg=\n-----END PUBLIC KEY-----\n")
+	check("zone", p.Principals["tester"].Keys[1].ValidUntil, time.Date(2028, 1, 1, 0, 0, 0, 0, time.UTC))
 	build := p.Stages["build"].Requires[0]
 	check("days", build.MaxAge, Duration(30*24*time.Hour))
-	check("minutes", p.Stages["test"].Requires[0].MaxAge, Duration(90*time.Minute))
+	check("hours", p.Inventory.MaxAge, Duration(36*time.Hour))
 	check("block", build.Where[1], "has(predicate.runDetails.metadata) &&\npredicate.runDetails.metadata.invocationId != \"\"\n")
 	check("short flow", p.Stages["package"].From[0], Flow{Stage: "build"})
-	check("map", p.Stages["package"].From[1].Map, map[string]string{"README.md": "docs/README.md"})
+	check("map", p.Stages["package"].From[2].Map, map[string]string{"NOTES.md": "notes/NOTES.md"})
 	check("short about", p.Stages["test"].About[0], About{Stage: "build"})
 	check("log index", *p.Revoked[4].LogIndex, int64(12))
 	if !strings.HasPrefix(p.digest, "sha256:") || len(p.digest) != 71 {
@@ -60,16 +60,16 @@ func TestParsePolicy(t *testing.T) {
 	for path, want := range map[string]string{
 		"":                                   "policy.yaml:2:1",
 		"name":                               "policy.yaml:3:7",
-		"stages.build":                       "policy.yaml:50:3",
-		"stages.build.requires[0].threshold": "policy.yaml:55:20",
-		"stages.package.from[0]":             "policy.yaml:74:9",
+		"stages.build":                       "policy.yaml:60:3",
+		"stages.build.requires[0].threshold": "policy.yaml:65:20",
+		"stages.package.from[0]":             "policy.yaml:82:9",
 	} {
 		if got := p.errorAt(path, PolicyField, "x").Position.String(); got != want {
 			t.Errorf("%s is at %s, want %s", path, got, want)
 		}
 	}
 	e := p.errorAt("stages.build.requires[9].where[1].x", PolicyField, "wrong %d", 1)
-	if e.Position != p.positions["stages.build.requires"] || e.Error() != "policy: policy.yaml:51:5: stages.build.requires[9].where[1].x: wrong 1" {
+	if e.Position != p.positions["stages.build.requires"] || e.Error() != "policy: policy.yaml:61:5: stages.build.requires[9].where[1].x: wrong 1" {
 		t.Errorf("nearest parent: %v", e)
 	}
 }
@@ -103,7 +103,7 @@ func TestWholePolicyIsWhole(t *testing.T) {
 	}
 	walk(reflect.ValueOf(mustParse(t, wholePolicy)).Elem())
 	for name, ok := range seen {
-		if !ok && name != "Policy.noExpiryUnsafe" {
+		if !ok && name != "Policy.noExpiryUnsafe" && name != "Sigstore.noLogUnsafe" && name != "Sigstore.noSCTUnsafe" {
 			t.Errorf("%s is not set in wholePolicy", name)
 		}
 	}

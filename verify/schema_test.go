@@ -29,7 +29,7 @@ var schemaConstraints = map[string]map[string]any{
 	"Requirement.which":     {"enum": []string{"", "any", "newest", "all", "none"}},
 	"Requirement.threshold": {"minimum": 0},
 	"Rule.organizations":    {"minimum": 0},
-	"Revocation.key":        {"pattern": "^([0-9a-f]{64})?$"},
+	"Revocation.key":        {"pattern": "^((sha256:)?[0-9a-f]{64})?$"},
 	"Policy.parameters":     {"propertyNames": map[string]any{"pattern": "^[A-Za-z0-9_-]+$", "maxLength": limits.PolicyName}},
 	"Revocation.logIndex":   {"minimum": 0},
 }
@@ -136,12 +136,16 @@ func policyJSONSchema(t *testing.T) []byte {
 
 var docLink = regexp.MustCompile(`\[([A-Za-z.]+)\]`)
 
-// fieldComments returns the comments of the types and fields of policy.go, by
+// fieldComments returns the comments of the types and fields of a policy, by
 // "Type" and "Type.Field".
 func fieldComments(t *testing.T) map[string]string {
-	file, err := parser.ParseFile(token.NewFileSet(), "policy.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
+	var decls []ast.Decl
+	for _, name := range []string{"policy.go", "sigstore.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decls = append(decls, file.Decls...)
 	}
 	text := func(groups ...*ast.CommentGroup) string {
 		for _, g := range groups {
@@ -153,7 +157,7 @@ func fieldComments(t *testing.T) map[string]string {
 		return ""
 	}
 	out := map[string]string{}
-	for _, d := range file.Decls {
+	for _, d := range decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok || g.Tok != token.TYPE {
 			continue

@@ -24,11 +24,11 @@ func TestPolicyYAML(t *testing.T) {
 		t.Errorf("written twice, it differs: %v\n%s", err, again)
 	}
 	for _, want := range []string{
-		"    key: |\n      -----BEGIN PUBLIC KEY-----\n      AAAA\n",
+		"    key: |\n      -----BEGIN PUBLIC KEY-----\n      MCow",
 		"expires: 2030-01-31T00:00:00Z\n",
 		"        maxAge: 30d\n",
-		"        maxAge: 1h30m0s\n",
-		"    inputs: [source, modules]\n",
+		"  maxAge: 36h0m0s\n",
+		"    inputs: [source, settings]\n",
 		"      - predicate.buildDefinition.buildType == \"https://example.com/go@v1\"\n",
 		"    after: [build]\n",
 		"  COMMIT: null\n",
@@ -39,7 +39,7 @@ func TestPolicyYAML(t *testing.T) {
 	}
 	// A stage comes after those that it names.
 	last := -1
-	for _, stage := range []string{"\n  build:", "\n  docs:", "\n  package:", "\n  test:"} {
+	for _, stage := range []string{"\n  build:", "\n  docs:", "\n  notes:", "\n  package:", "\n  test:"} {
 		at := strings.Index(string(text), stage)
 		if at <= last {
 			t.Errorf("%q is at %d, after %d", stage, at, last)
