@@ -223,4 +223,14 @@ const (
 	TUFMetadata  = 8 << 20
 	TUFRotations = 1024
 	TUFTargets   = 64
+
+	// ReportName and ReportMessage are how many columns of a name and of a
+	// sentence a rendered report shows, and ReportList how many elements of a
+	// list: files may be named with a megabyte, and there may be a million.
+	// ReportDrawn is how many stages a picture has; beyond it nobody sees
+	// anything, and laying it out costs the square.
+	ReportName    = 160
+	ReportMessage = 1000
+	ReportList    = 100
+	ReportDrawn   = 48
 )
