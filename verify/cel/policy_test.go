@@ -2,6 +2,7 @@ package cel_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -41,5 +42,25 @@ func TestEdge68_EveryConditionIsCompiled(t *testing.T) {
 		if !errors.As(err, &pe) {
 			t.Errorf("%q: got %v", broken, err)
 		}
+	}
+}
+
+// The policy of the manual is one that New accepts.
+func TestManual(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(manual), "```yaml\n")
+	doc, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("no policy in docs/policy.md")
+	}
+	p, err := verify.ParsePolicy("docs/policy.md", []byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify.New(p, verify.Options{Conditions: cel.Compiler{}, Parameters: map[string]string{"COMMIT": strings.Repeat("0", 40)}}); err != nil {
+		t.Error(err)
 	}
 }
