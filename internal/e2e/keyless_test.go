@@ -11,6 +11,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -389,6 +390,29 @@ func TestTokenSources(t *testing.T) {
 				t.Fatal(err)
 			}
 			ss.Close()
+		})
+	}
+	// What the issuer gives to people, for the shapes that have many claims.
+	for _, kind := range []sigstack.IssuerKind{sigstack.Email, sigstack.GitHub, sigstack.GitLab, sigstack.Buildkite} {
+		t.Run("mint "+string(kind), func(t *testing.T) {
+			t.Parallel()
+			source := sigstore.TokenFunc(func(context.Context) (string, error) {
+				resp, err := http.Get(s.Issuer.URL(kind) + "/mint?repository=acme/lib&workflow=w.yml&ref=refs/tags/v1")
+				if err != nil {
+					return "", err
+				}
+				defer resp.Body.Close()
+				b, err := io.ReadAll(resp.Body)
+				return string(b), err
+			})
+			ss, err := sigstore.NewSession(t.Context(), services(t, s.SigningConfig), source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ss.Close()
+			if u := ss.Certificate().URIs; kind == sigstack.GitHub && u[0].String() != "https://github.com/acme/lib/w.yml@refs/tags/v1" {
+				t.Errorf("subject %v", u)
+			}
 		})
 	}
 	t.Run("another token is refused by fulcio", func(t *testing.T) {

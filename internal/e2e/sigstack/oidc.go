@@ -1,6 +1,7 @@
 package sigstack
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -156,6 +157,10 @@ type GitHubJob struct {
 
 // GitHubToken returns a token with all claims that GitHub Actions sends.
 func (s *Stack) GitHubToken(job GitHubJob) string {
+	return s.Issuer.Token(GitHub, githubClaims(job))
+}
+
+func githubClaims(job GitHubJob) map[string]any {
 	set(&job.Repository, "acme/app")
 	set(&job.Workflow, ".github/workflows/release.yml")
 	set(&job.Ref, "refs/heads/main")
@@ -166,7 +171,7 @@ func (s *Stack) GitHubToken(job GitHubJob) string {
 	workflow := job.Repository + "/" + job.Workflow + "@" + job.Ref
 	set(&job.Signer, workflow)
 	owner, _, _ := strings.Cut(job.Repository, "/")
-	return s.Issuer.Token(GitHub, map[string]any{
+	return map[string]any{
 		"sub":              "repo:" + job.Repository + ":ref:" + job.Ref,
 		"job_workflow_ref": job.Signer, "job_workflow_sha": job.SHA,
 		"workflow_ref": workflow, "workflow_sha": job.SHA, "workflow": "release",
@@ -175,13 +180,17 @@ func (s *Stack) GitHubToken(job GitHubJob) string {
 		"ref": job.Ref, "ref_type": "branch", "sha": job.SHA, "event_name": job.Event,
 		"run_id": job.RunID, "run_number": "7", "run_attempt": "1",
 		"runner_environment": job.Runner, "actor": "dev", "actor_id": "3003",
-	})
+	}
 }
 
 // GitLabToken returns a token of a GitLab pipeline on branch main.
 func (s *Stack) GitLabToken(project string) string {
+	return s.Issuer.Token(GitLab, gitlabClaims(project))
+}
+
+func gitlabClaims(project string) map[string]any {
 	namespace, _, _ := strings.Cut(project, "/")
-	return s.Issuer.Token(GitLab, map[string]any{
+	return map[string]any{
 		"sub":          "project_path:" + project + ":ref_type:branch:ref:main",
 		"project_path": project, "project_id": "11", "project_visibility": "public",
 		"namespace_path": namespace, "namespace_id": "12",
@@ -190,16 +199,20 @@ func (s *Stack) GitLabToken(project string) string {
 		"ci_config_sha":     "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00",
 		"ref":               "main", "ref_type": "branch", "sha": "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00",
 		"runner_environment": "gitlab-hosted", "runner_id": 15,
-	})
+	}
 }
 
 // BuildkiteToken returns a token of a Buildkite job.
 func (s *Stack) BuildkiteToken(organization, pipeline string) string {
-	return s.Issuer.Token(Buildkite, map[string]any{
+	return s.Issuer.Token(Buildkite, buildkiteClaims(organization, pipeline))
+}
+
+func buildkiteClaims(organization, pipeline string) map[string]any {
+	return map[string]any{
 		"sub":               "organization:" + organization + ":pipeline:" + pipeline + ":ref:refs/heads/main:commit:c0ffee:step:",
 		"organization_slug": organization, "pipeline_slug": pipeline,
 		"build_number": 1, "build_branch": "main", "job_id": "j1", "agent_id": "a1",
-	})
+	}
 }
 
 func set(field *string, value string) {
@@ -326,14 +339,29 @@ func (is *Issuer) token(w http.ResponseWriter, r *http.Request, kind IssuerKind)
 	})
 }
 
-// mint gives a token with the claims of the query; "true" and "false" are
-// booleans.
+// mint gives a token with the claims of the query over those of the kind;
+// "true" and "false" are booleans. For GitHub, the fields of [GitHubJob] in
+// lower case say what the rest is made from: /mint?repository=acme/app&ref=….
 func (is *Issuer) mint(w http.ResponseWriter, r *http.Request, kind IssuerKind) {
-	claims := map[string]any{}
-	if kind == Email {
-		claims["sub"], claims["email"], claims["email_verified"] = is.user, is.user, true
+	q := r.URL.Query()
+	var claims map[string]any
+	switch kind {
+	case Email:
+		claims = map[string]any{"sub": is.user, "email": is.user, "email_verified": true}
+	case GitHub:
+		claims = githubClaims(GitHubJob{
+			Repository: q.Get("repository"), Workflow: q.Get("workflow"), Ref: q.Get("ref"), SHA: q.Get("sha"),
+			Event: q.Get("event"), RunID: q.Get("runid"), Runner: q.Get("runner"), Signer: q.Get("signer"),
+		})
+		for _, field := range []string{"workflow", "event", "runid", "runner", "signer"} { // not claims of that meaning
+			q.Del(field)
+		}
+	case GitLab:
+		claims = gitlabClaims(cmp.Or(q.Get("project_path"), "acme/app"))
+	case Buildkite:
+		claims = buildkiteClaims(cmp.Or(q.Get("organization_slug"), "acme"), cmp.Or(q.Get("pipeline_slug"), "app"))
 	}
-	for name, values := range r.URL.Query() {
+	for name, values := range q {
 		switch v := values[0]; v {
 		case "true", "false":
 			claims[name] = v == "true"
@@ -350,10 +378,8 @@ func (is *Issuer) actions(w http.ResponseWriter, r *http.Request, kind IssuerKin
 		http.Error(w, "unauthorized", 401)
 		return
 	}
-	stack := Stack{Issuer: is}
-	token := stack.GitHubToken(GitHubJob{})
-	if aud := r.FormValue("audience"); aud != Audience {
-		token = is.Token(kind, map[string]any{"aud": aud})
-	}
+	claims := githubClaims(GitHubJob{})
+	claims["aud"] = r.FormValue("audience")
+	token := is.Token(kind, claims)
 	writeJSON(w, 200, map[string]any{"count": len(token), "value": token})
 }

@@ -44,7 +44,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -584,14 +583,4 @@ func (s *Stack) makeTrust(caCert *x509.Certificate, ctPub *ecdsa.PublicKey, reko
 		s.SigningConfigV1, err = config(service(s.Rekor1URL, 1))
 	}
 	return err
-}
-
-// WriteFiles writes trusted_root.json, signing_config.json and a token file
-// for the user's e-mail address into dir, for programs other than this one.
-func (s *Stack) WriteFiles(dir string) error {
-	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "trusted_root.json"), s.TrustedRoot, 0o644),
-		os.WriteFile(filepath.Join(dir, "signing_config.json"), s.SigningConfig, 0o644),
-		os.WriteFile(filepath.Join(dir, "token"), []byte(strings.TrimSpace(s.EmailToken(s.Issuer.user))), 0o600),
-	)
 }
