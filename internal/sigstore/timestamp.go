@@ -113,7 +113,7 @@ func parseTimestamp(der []byte) (*tsResponse, error) {
 		!resp.ReadASN1(&status, cryptobyteasn1.SEQUENCE) || !status.ReadASN1Integer(&code) {
 		return nil, failf(ReasonTimestamp, spec3161, "malformed timestamp response")
 	}
-	if code != 0 && code != 1 { // granted, grantedWithMods
+	if code != 0 { // granted, as it was asked for
 		return nil, failf(ReasonTimestamp, spec3161, "timestamp response with status %d", code)
 	}
 	if !resp.ReadASN1(&token, cryptobyteasn1.SEQUENCE) || !resp.Empty() ||
@@ -230,10 +230,15 @@ func (t *tsResponse) readAttributes(attrs cryptobyte.String) error {
 	bad := func(what string) error { return failf(ReasonTimestamp, "RFC 5652 11", "timestamp attribute %s", what) }
 	var hasType bool
 	var seen []asn1.ObjectIdentifier
+	var before cryptobyte.String
 	for !attrs.Empty() {
-		var attr, values, value cryptobyte.String
+		var element, attr, values, value cryptobyte.String
 		var oid asn1.ObjectIdentifier
-		if !attrs.ReadASN1(&attr, cryptobyteasn1.SEQUENCE) || !attr.ReadASN1ObjectIdentifier(&oid) ||
+		if !attrs.ReadASN1Element(&element, cryptobyteasn1.SEQUENCE) || bytes.Compare(before, element) >= 0 {
+			return bad("malformed, or not in the order of DER") // X.690 11.6
+		}
+		before = element
+		if !element.ReadASN1(&attr, cryptobyteasn1.SEQUENCE) || !attr.ReadASN1ObjectIdentifier(&oid) ||
 			!attr.ReadASN1(&values, cryptobyteasn1.SET) || !attr.Empty() {
 			return bad("malformed")
 		}

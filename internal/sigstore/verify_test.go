@@ -655,7 +655,8 @@ func TestEdge72_Timestamps(t *testing.T) {
 		want   string
 	}{
 		"plain":                       {nil, nil, "accepted"},
-		"granted with mods":           {nil, func(s *sigstoretest.Timestamp) { s.Status = 1 }, "accepted"},
+		"granted with mods":           {nil, func(s *sigstoretest.Timestamp) { s.Status = 1 }, ReasonTimestamp},
+		"unsorted attributes":         {nil, func(s *sigstoretest.Timestamp) { s.Unsorted = true }, ReasonTimestamp},
 		"rejected":                    {nil, func(s *sigstoretest.Timestamp) { s.Status = 2 }, ReasonTimestamp},
 		"sha384":                      {nil, func(s *sigstoretest.Timestamp) { s.SHA384 = true }, "accepted"},
 		"fraction":                    {nil, func(s *sigstoretest.Timestamp) { s.GenTime = "20260101010000.25Z" }, "accepted"},

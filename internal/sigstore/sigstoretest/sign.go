@@ -1,6 +1,7 @@
 package sigstoretest
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -17,6 +18,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -382,6 +384,7 @@ type Timestamp struct {
 	ESS      *x509.Certificate // name this one instead
 	Digest   []byte            // message digest instead of the right one
 	Signers  int               // how many signer infos; 0 means one
+	Unsorted bool              // attributes not in the order of DER
 	SHA384   bool              // digest and sign with SHA-384 instead of SHA-256
 }
 
@@ -449,12 +452,14 @@ func (a *TSA) Stamp(signature []byte, at time.Time, change func(*Timestamp)) []b
 	if t.ESS == nil {
 		t.ESS = t.Cert
 	}
-	var attrs cryptobyte.Builder
+	var attrs [][]byte
 	attribute := func(oid asn1.ObjectIdentifier, f cryptobyte.BuilderContinuation) {
-		sequence(&attrs, func(b *cryptobyte.Builder) {
+		var attr cryptobyte.Builder
+		sequence(&attr, func(b *cryptobyte.Builder) {
 			b.AddASN1ObjectIdentifier(oid)
 			b.AddASN1(cbasn1.SET, f)
 		})
+		attrs = append(attrs, attr.BytesOrPanic())
 	}
 	attribute(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4})
@@ -469,7 +474,11 @@ func (a *TSA) Stamp(signature []byte, at time.Time, change func(*Timestamp)) []b
 			})
 		})
 	}
-	signedAttrs := attrs.BytesOrPanic()
+	slices.SortFunc(attrs, bytes.Compare) // SET OF in DER
+	if t.Unsorted {
+		slices.Reverse(attrs)
+	}
+	signedAttrs := bytes.Join(attrs, nil)
 	var set cryptobyte.Builder
 	set.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(signedAttrs) })
 	toSign, opts := sumOf(h, set.BytesOrPanic()), crypto.SignerOpts(h)
