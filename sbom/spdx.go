@@ -94,7 +94,7 @@ var fromSPDX = invert(spdxAlgorithms)
 
 var spdxPurposes = map[Type]string{
 	Application: "APPLICATION", Library: "LIBRARY", Framework: "FRAMEWORK", Container: "CONTAINER",
-	OperatingSystem: "OPERATING-SYSTEM", Device: "DEVICE", Firmware: "FIRMWARE", File: "FILE",
+	OperatingSystem: "OPERATING_SYSTEM", Device: "DEVICE", Firmware: "FIRMWARE", File: "FILE",
 }
 
 func encodeSPDX(d *document) ([]byte, error) {
@@ -414,7 +414,8 @@ func (g *Graph) readSPDXPackage(p *spdxPackage, named map[string]string) error {
 	}
 	c := Component{ID: p.ID, Type: Library, Name: p.Name, Version: p.Version}
 	for t, purpose := range spdxPurposes {
-		if purpose == p.Purpose {
+		// The specification spells it with a hyphen, its JSON schema without.
+		if purpose == strings.ReplaceAll(p.Purpose, "-", "_") {
 			c.Type = t
 		}
 	}
