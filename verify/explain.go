@@ -36,7 +36,7 @@ func (s *solver) named(st *stage, name string) ([]*candidate, error) {
 
 // unaccounted explains a material that nothing can account for.
 func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDescriptor) (*Finding, error) {
-	f := &Finding{Reason: ReasonUnaccounted, File: m.Name, Got: m.Digest.String(), GotStage: st.name, Nearest: c.name()}
+	f := &Finding{Reason: ReasonUnaccounted, File: m.Name, Got: brief(m.Digest), GotStage: st.name, Nearest: c.name()}
 	if f.File == "" {
 		f.File = m.URI
 	}
@@ -144,7 +144,15 @@ func differing(a, b provenance.DigestSet) (string, string) {
 			return d.String(), e.String()
 		}
 	}
-	return a.String(), b.String()
+	return brief(a), brief(b)
+}
+
+// brief is one digest of a set, SHA-256 if it has that.
+func brief(set provenance.DigestSet) string {
+	if d := set.Get(provenance.SHA256); !d.IsZero() || len(set) == 0 {
+		return d.String()
+	}
+	return set[0].String()
 }
 
 // noFlow explains why nothing comes from a stage.
@@ -225,7 +233,7 @@ func (s *solver) nearest(st *stage, r *requirement, wants []want, must []int) {
 
 // nothing explains a want about which there is no statement at all.
 func (s *solver) nothing(st *stage, r *requirement, w want) *Finding {
-	f := &Finding{Reason: ReasonNoStatement, File: w.res.Name, Got: w.res.Digest.String(),
+	f := &Finding{Reason: ReasonNoStatement, File: w.res.Name, Got: brief(w.res.Digest),
 		Message: fmt.Sprintf("no statement of type %s is about %s (%s)", strings.Join(r.types, " or "), clean(w.res.Label()), w.res.Digest[0].Short()),
 		Mend:    fmt.Sprintf("attest the stage %s for this very file", st.name)}
 	for _, d := range w.res.Digest {
@@ -278,7 +286,7 @@ func (s *solver) explain() error {
 		s.depth = s.best.depth
 		if st.members != nil {
 			w := s.best.wants[mustCover(s.best.wants)[0]]
-			s.fail(st, &Finding{Reason: ReasonContents, File: w.res.Name, Got: w.res.Digest.String(),
+			s.fail(st, &Finding{Reason: ReasonContents, File: w.res.Name, Got: brief(w.res.Digest),
 				Message: fmt.Sprintf("the contents of %s were not given, or cannot be accounted for", clean(w.res.Label())), Mend: "give the package's contents with the request"})
 		} else if r := st.primary(); r != nil && len(s.best.findings) == 0 {
 			s.nearest(st, r, s.best.wants, mustCover(s.best.wants))

@@ -250,7 +250,7 @@ func (s *solver) accounted() *Finding {
 					}
 					ok = ok || s.mayBeStatement(st, m) && s.isStatement(st, m)
 					if !ok {
-						return &Finding{Reason: ReasonUnaccounted, Stage: st.name, File: m.Name, Got: m.Digest.String(), GotStage: st.name, Nearest: c.name(),
+						return &Finding{Reason: ReasonUnaccounted, Stage: st.name, File: m.Name, Got: brief(m.Digest), GotStage: st.name, Nearest: c.name(),
 							Message: fmt.Sprintf("material %s comes from nothing that was chosen for %s", clean(m.Label()), st.sources())}
 					}
 				}

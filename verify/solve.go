@@ -824,7 +824,7 @@ func (s *solver) products(st *stage, c *candidate, ch *choice) *Finding {
 		if st.spec.Complete {
 			msg = "%s is a product that the chain does not use"
 		}
-		return &Finding{Reason: ReasonIncomplete, File: r.Name, Got: r.Digest.String(), GotStage: st.name, Nearest: c.name(),
+		return &Finding{Reason: ReasonIncomplete, File: r.Name, Got: brief(r.Digest), GotStage: st.name, Nearest: c.name(),
 			Message: fmt.Sprintf(msg, clean(r.Label())), Mend: "remove it, or name it in products"}
 	}
 	for j, ok := range met {

@@ -45,7 +45,7 @@ func (r *releaser) policy() *verify.Policy {
 		"release": {
 			Requires: link("release"),
 			From:     []verify.Flow{{Stage: "package", Names: "same"}, {Stage: "sbom", Names: "same"}, {Stage: "build", Names: "base"}},
-			Complete: true,
+			Products: r.released(),
 		},
 		"contents": {
 			Requires: []verify.Requirement{

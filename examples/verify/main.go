@@ -24,9 +24,9 @@ import (
 	"github.com/hallmark-build/hallmark/verify/report"
 )
 
-func main() { os.Exit(run()) }
+func main() { os.Exit(run(os.Args[1:], os.Stdout)) }
 
-func run() int {
+func run(args []string, out *os.File) int {
 	ctx, cancel := cli.Context()
 	defer cancel()
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
@@ -44,15 +44,19 @@ func run() int {
 			"Exit codes: 0 passed, 1 refused, 2 cannot judge.\n\n")
 		flags.PrintDefaults()
 	}
-	if err := flags.Parse(os.Args[1:]); err != nil {
+	if err := flags.Parse(args); err != nil {
 		return cli.Cannot
 	}
 	if *policyFile == "" || *evidence == "" || flags.NArg() == 0 {
 		flags.Usage()
 		return cli.Cannot
 	}
+	render, ok := report.Renderers()[*format]
+	if !ok {
+		return cli.Fail("verify", fmt.Errorf("-format: there is no %q", *format))
+	}
 	if *asJSON {
-		*format = "json"
+		*format, render = "json", report.JSON
 	}
 	when := time.Now()
 	if *at != "" {
@@ -61,22 +65,18 @@ func run() int {
 			return cli.Fail("verify", fmt.Errorf("-at: want RFC 3339, such as 2026-01-31T12:00:00Z"))
 		}
 	}
-	render, ok := report.Renderers()[*format]
-	if !ok {
-		return cli.Fail("verify", fmt.Errorf("-format: there is no %q", *format))
-	}
 	rep, notes, err := judge(ctx, *policyFile, *evidence, *roots, params.values, flags.Args(), when)
 	if err != nil {
 		if *format == "json" {
 			// Machines get JSON whatever happens.
-			json.NewEncoder(os.Stdout).Encode(map[string]any{"schema": verify.ReportSchema, "passed": false, "error": err.Error()})
+			json.NewEncoder(out).Encode(map[string]any{"schema": verify.ReportSchema, "passed": false, "error": err.Error()})
 		}
 		return cli.Fail("verify", err)
 	}
 	for _, n := range notes {
 		fmt.Fprintln(os.Stderr, "verify: note:", n)
 	}
-	if err := render(os.Stdout, rep, report.Options{Color: cli.Color(os.Stdout)}); err != nil {
+	if err := render(out, rep, report.Options{Color: cli.Color(out)}); err != nil {
 		return cli.Fail("verify", err)
 	}
 	if !rep.Passed {
