@@ -202,9 +202,10 @@ const (
 	SigstoreCheckpoint = 64 << 10
 	SigstoreProof      = 64
 
-	// SigstoreCheckpoints is how many verified checkpoints are remembered for
-	// one trusted root.
+	// SigstoreCheckpoints and SigstoreLeaves are how many verified checkpoints
+	// and leaf certificates are remembered for one trusted root: some 10 MiB.
 	SigstoreCheckpoints = 4096
+	SigstoreLeaves      = 1024
 
 	// SigningServices is the largest number of services of one kind in a
 	// signing configuration, and SigningToken the largest identity token, in

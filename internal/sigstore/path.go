@@ -144,10 +144,10 @@ func (v *Verifier) issuersOf(l *leaf) ([]issuer, error) {
 }
 
 // leafValidAt says whether the leaf, and the path of one of the issuers, is
-// valid at t, and returns that issuer.
-func leafValidAt(l *leaf, issuers []issuer, t time.Time) (issuer, error) {
+// valid at t.
+func leafValidAt(l *leaf, issuers []issuer, t time.Time) error {
 	if err := certificateValidAt(l.x509, t); err != nil {
-		return issuer{}, err
+		return err
 	}
 	var nearest error
 	for _, s := range issuers {
@@ -156,11 +156,11 @@ func leafValidAt(l *leaf, issuers []issuer, t time.Time) (issuer, error) {
 			err = s.constrained(l, t)
 		}
 		if err == nil {
-			return s, nil
+			return nil
 		}
 		nearest = err
 	}
-	return issuer{}, nearest
+	return nearest
 }
 
 // constrained applies name constraints (RFC 5280 4.2.1.10) by crypto/x509.

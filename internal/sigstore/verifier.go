@@ -35,6 +35,16 @@ type Verifier struct {
 	witnesses        []witnessVerifier
 	witnessThreshold int
 	checkpoints      cache[checkpointKey, *checkpoint]
+	leaves           cache[string, *verifiedLeaf] // by DER
+}
+
+// A verifiedLeaf is a leaf with what was found out about it that does not
+// depend on the bundle: who issued it, and who logged it. Validity is not part
+// of that.
+type verifiedLeaf struct {
+	*leaf
+	issuers []issuer
+	sctsBy  int // operators of CT logs
 }
 
 // NewVerifier returns a Verifier for a root, which it keeps.
@@ -44,6 +54,7 @@ func NewVerifier(root *TrustedRoot, c Config) (*Verifier, error) {
 	}
 	v := &Verifier{root: root, issuers: make(map[string][]issuer), witnessThreshold: c.WitnessThreshold}
 	v.checkpoints.max = limits.SigstoreCheckpoints
+	v.leaves.max = limits.SigstoreLeaves
 	for _, a := range root.cas {
 		for i, ca := range a.chain {
 			v.issuers[string(ca.RawSubject)] = append(v.issuers[string(ca.RawSubject)], issuer{a, i})
@@ -196,11 +207,11 @@ func (v *Verifier) Verify(b *Bundle, o Options) (*Result, error) {
 	r := &Result{IsEnvelope: b.isEnvelope, PayloadType: b.payloadType, Payload: b.payload}
 
 	// 4.1 Inputs: who is said to have signed. Nothing is believed yet.
-	var l *leaf
+	var l *verifiedLeaf
 	var s signer
 	if b.certificate != nil {
 		var err error
-		if l, err = parseLeaf(b.certificate); err != nil {
+		if l, err = v.leaf(b.certificate); err != nil {
 			return nil, err
 		}
 		s = signer{key: l.x509.PublicKey, certificate: l.x509.Raw}
@@ -255,7 +266,9 @@ func (v *Verifier) Verify(b *Bundle, o Options) (*Result, error) {
 	}
 	r.PublicKey = s.key
 	if l != nil {
-		r.Certificate = l.info
+		c := *l.info // the leaf is remembered, and the result is the caller's
+		c.Raw = bytes.Clone(c.Raw)
+		r.Certificate = &c
 	}
 	return r, nil
 }
@@ -376,25 +389,39 @@ func shortfall(have, want, signed, wantSigned int) string {
 	return fmt.Sprintf("RFC 3161 timestamps by %d operators, want %d", signed, wantSigned)
 }
 
+// leaf parses a leaf, or finds it among those that were verified before: the
+// statements of one run share a certificate.
+func (v *Verifier) leaf(der []byte) (*verifiedLeaf, error) {
+	if l, ok := v.leaves.get(string(der)); ok {
+		return l, nil
+	}
+	l, err := parseLeaf(der)
+	return &verifiedLeaf{leaf: l}, err
+}
+
 // verifyCertificate verifies the leaf's path at every established time, and
 // its signed certificate timestamps (client-spec 4.3).
-func (v *Verifier) verifyCertificate(l *leaf, o *Options, r *Result) error {
-	issuers, err := v.issuersOf(l)
-	if err != nil {
-		return err
-	}
-	var by issuer
-	for _, t := range r.Times {
-		if by, err = leafValidAt(l, issuers, t.Time); err != nil {
+func (v *Verifier) verifyCertificate(l *verifiedLeaf, o *Options, r *Result) (err error) {
+	known := l.issuers != nil
+	if !known {
+		if l.issuers, err = v.issuersOf(l.leaf); err != nil {
 			return err
 		}
 	}
-	n, err := v.verifySCTs(l, by)
-	if err != nil {
-		return err
+	for _, t := range r.Times {
+		if err := leafValidAt(l.leaf, l.issuers, t.Time); err != nil {
+			return err
+		}
 	}
-	if n < o.SCTs {
-		return failf(ReasonSCT, specCert, "signed certificate timestamps by %d operators of trusted logs, want %d", n, o.SCTs)
+	if !known {
+		// The issuers share the key that signed the leaf.
+		if l.sctsBy, err = v.verifySCTs(l.leaf, l.issuers[0]); err != nil {
+			return err
+		}
+		v.leaves.put(string(l.x509.Raw), l)
+	}
+	if l.sctsBy < o.SCTs {
+		return failf(ReasonSCT, specCert, "signed certificate timestamps by %d operators of trusted logs, want %d", l.sctsBy, o.SCTs)
 	}
 	return nil
 }

@@ -1220,3 +1220,53 @@ func TestResultDoesNotAlias(t *testing.T) {
 		t.Error("result changed with the document")
 	}
 }
+
+// TestRemembered: what is remembered of a leaf and a checkpoint is not the
+// time, nor what the caller asks for, nor anything that a caller can change.
+func TestRemembered(t *testing.T) {
+	v := worldVerifier(t)
+	key := sigstoretest.ECKey(elliptic.P256())
+	cert := world.Leaf(key.Public(), &sigstoretest.Spec{})
+	at := sigstoretest.Epoch.Add(time.Hour)
+	sign := func(s sigstoretest.Spec) []byte {
+		s.Key, s.Cert = key, cert
+		return world.Sign(s).Doc.JSON()
+	}
+	expect := func(what string, data []byte, o Options, want string) *Result {
+		t.Helper()
+		r, err := parseAndVerify(v, data, o)
+		if reasonOf(err) != want {
+			t.Errorf("%s: %v, want %s", what, err, want)
+		}
+		return r
+	}
+	// A refused leaf is not remembered as a good one.
+	late := sign(sigstoretest.Spec{At: at.Add(time.Hour)})
+	expect("too late", late, Options{}, ReasonValidity)
+	r := expect("in time", sign(sigstoretest.Spec{}), Options{}, "accepted")
+	if r == nil || len(v.leaves.current) != 1 {
+		t.Fatal("not remembered")
+	}
+	expect("too late again", late, Options{}, ReasonValidity)
+	expect("more SCTs", sign(sigstoretest.Spec{}), Options{SCTs: 2}, ReasonSCT)
+	clear(r.Certificate.Raw)
+	r.Certificate.SAN = "https://evil.example"
+	if again := expect("again", sign(sigstoretest.Spec{}), Options{}, "accepted"); again.Certificate.SAN != sigstoretest.SAN || !bytes.Equal(again.Certificate.Raw, cert.Raw) {
+		t.Error("the caller changed what is remembered")
+	}
+	// The same key with another signature over the certificate is another leaf.
+	forged := bytes.Clone(cert.Raw)
+	forged[len(forged)-1] ^= 1
+	d := world.Sign(sigstoretest.Spec{Key: key, Cert: cert}).Doc
+	d.Map("verificationMaterial", "certificate")["rawBytes"] = base64.StdEncoding.EncodeToString(forged)
+	expect("forged", d.JSON(), Options{}, ReasonPath)
+	// Nor does one trusted root's memory serve another.
+	other := newTestVerifier(t, other.RootDoc().JSON())
+	if _, err := parseAndVerify(other, sign(sigstoretest.Spec{}), Options{}); err == nil {
+		t.Error("accepted under another root")
+	}
+	// Refused SCTs and paths are not remembered either.
+	bad := world.Sign(sigstoretest.Spec{SCT: func(s *sigstoretest.SCT) { s.Corrupt = true }}).Doc.JSON()
+	expect("corrupt SCT", bad, Options{}, ReasonSCT)
+	expect("corrupt SCT again", bad, Options{}, ReasonSCT)
+}

@@ -44,14 +44,15 @@ func hexSum(b []byte) string { s := sha256.Sum256(b); return hex.EncodeToString(
 // in-toto statement in an envelope, by a fresh P-256 key with a certificate,
 // with a timestamp and an entry of Rekor v2.
 type Spec struct {
-	Version string        // "v0.1", "v0.2"; else v0.3
-	Message bool          // sign Artifact rather than Payload
-	Content []byte        // instead of Artifact or Payload
-	Type    string        // payload type
-	Key     crypto.Signer // of the signer
-	Managed string        // hint: the key is managed, there is no certificate
-	Hash    crypto.Hash   // instead of the one that fits the key
-	At      time.Time     // instead of an hour after Epoch
+	Version string            // "v0.1", "v0.2"; else v0.3
+	Message bool              // sign Artifact rather than Payload
+	Content []byte            // instead of Artifact or Payload
+	Type    string            // payload type
+	Key     crypto.Signer     // of the signer
+	Cert    *x509.Certificate // for Key, instead of a new one
+	Managed string            // hint: the key is managed, there is no certificate
+	Hash    crypto.Hash       // instead of the one that fits the key
+	At      time.Time         // instead of an hour after Epoch
 
 	Kind       string // of a Rekor v1 entry: "hashedrekord", "dsse", "intoto"; else Rekor v2
 	NoLog      bool
@@ -201,7 +202,9 @@ func (w *World) Sign(s Spec) *Signed {
 		verifier2["publicKey"] = map[string]any{"rawBytes": der}
 		material["publicKey"] = map[string]any{"hint": s.Managed}
 	} else {
-		out.Cert = w.Leaf(pub, &s)
+		if out.Cert = s.Cert; out.Cert == nil {
+			out.Cert = w.Leaf(pub, &s)
+		}
 		verifierPEM = pemOf("CERTIFICATE", out.Cert.Raw)
 		verifier2["x509Certificate"] = map[string]any{"rawBytes": out.Cert.Raw}
 		if s.Version == "v0.1" || s.Version == "v0.2" {
