@@ -92,8 +92,20 @@ func isParameterName(s string) bool {
 }
 
 type substitution struct {
-	policy *Policy
-	values map[string]string
+	policy   *Policy
+	values   map[string]string
+	verbatim bool // copy only
+}
+
+// clone returns a copy of the policy that shares nothing with it.
+func (p *Policy) clone() *Policy {
+	q := new(Policy)
+	s := &substitution{policy: p, verbatim: true}
+	if err := s.copy(reflect.ValueOf(p).Elem(), reflect.ValueOf(q).Elem(), "", spliceIgnored); err != nil {
+		panic(err) // nothing is substituted, so nothing can be wrong
+	}
+	q.positions, q.digest = p.positions, p.digest
+	return q
 }
 
 // copy makes to a deep copy of from, with parameters substituted.
@@ -123,7 +135,7 @@ func (s *substitution) copy(from, to reflect.Value, path string, how splice) err
 		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
 		for _, key := range keys {
 			at := join(path, key.String())
-			if how == spliceRefused && strings.Contains(key.String(), "${") {
+			if how == spliceRefused && !s.verbatim && strings.Contains(key.String(), "${") {
 				return s.refused(at)
 			}
 			e := reflect.New(t.Elem()).Elem()
@@ -164,7 +176,7 @@ func (s *substitution) refused(path string) error {
 }
 
 func (s *substitution) text(text, path string, how splice) (string, error) {
-	if how == spliceIgnored || !strings.Contains(text, "${") {
+	if s.verbatim || how == spliceIgnored || !strings.Contains(text, "${") {
 		return text, nil
 	}
 	if how == spliceRefused {

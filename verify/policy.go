@@ -373,5 +373,6 @@ const (
 	PolicyCondition = "policy-condition" // a condition that does not compile, or no compiler was given
 	PolicyParameter = "policy-parameter" // a parameter is unset, unknown, or has a value that is not allowed
 	PolicyUnsigned  = "policy-signature" // a signed policy whose signatures do not suffice, or an older version
+	PolicyWider     = "policy-wider"     // a policy that accepts something that the one it builds on does not
 	PolicyEmpty     = "policy-empty"     // nothing is required: the policy would prove nothing
 )
