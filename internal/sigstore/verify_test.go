@@ -796,7 +796,9 @@ func TestEdge73_LogEntries(t *testing.T) {
 		otherContent.Content = []byte(`{"_type":"x"}`)
 		try("entry of another key", ReasonEntryOther, swap(otherKey))
 		try("entry of another artifact", ReasonEntryOther, swap(otherContent))
-		try("entry of another signature", ReasonEntryOther, swap(base))
+		otherSignature := base
+		otherSignature.Key = freshSigner{key}
+		try("entry of another signature", ReasonEntryOther, swap(otherSignature))
 
 		d := s.Doc.Clone()
 		entry(d)["kindVersion"] = map[string]any{"kind": "rekord", "version": "0.0.1"}
@@ -1143,6 +1145,13 @@ func TestArtifact(t *testing.T) {
 	if _, err := parseAndVerify(v, bad.Doc.JSON(), Options{}); reasonOf(err) != ReasonSignature {
 		t.Error(err)
 	}
+}
+
+// A freshSigner makes another signature each time.
+type freshSigner struct{ *ecdsa.PrivateKey }
+
+func (s freshSigner) Sign(_ io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	return s.PrivateKey.Sign(rand.Reader, digest, o)
 }
 
 // A badSigner signs something else, and everybody else believes it.

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
@@ -87,8 +86,7 @@ func (w *World) Leaf(pub crypto.PublicKey, s *Spec) *x509.Certificate {
 		return pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, n}, Value: Must(asn1.MarshalWithParams(v, "utf8"))}
 	}
 	t := &x509.Certificate{
-		SerialNumber: Must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))),
-		NotBefore:    at.Add(-time.Minute).Truncate(time.Second), NotAfter: at.Add(9 * time.Minute).Truncate(time.Second),
+		NotBefore: at.Add(-time.Minute).Truncate(time.Second), NotAfter: at.Add(9 * time.Minute).Truncate(time.Second),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 		URIs: []*url.URL{Must(url.Parse(SAN))},
 		ExtraExtensions: []pkix.Extension{
@@ -138,7 +136,7 @@ func (s *SCT) sign(tbs []byte) []byte {
 	d.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(tbs) })
 	d.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.Extensions) })
 	h := sha256.Sum256(d.BytesOrPanic())
-	sig := Must(s.Log.Key.Sign(rand.Reader, h[:], crypto.SHA256))
+	sig := Must(s.Log.Key.Sign(nil, h[:], crypto.SHA256))
 	if s.Corrupt {
 		sig[len(sig)-1] ^= 1
 	}
@@ -228,11 +226,11 @@ func (w *World) Sign(s Spec) *Signed {
 	case h == 0:
 		panic("no hash")
 	case isEd25519(pub) && !s.Message:
-		out.Signature = Must(out.Key.Sign(rand.Reader, message, crypto.Hash(0)))
+		out.Signature = Must(out.Key.Sign(nil, message, crypto.Hash(0)))
 	case isEd25519(pub):
-		out.Signature = Must(out.Key.Sign(rand.Reader, digest, &ed25519.Options{Hash: crypto.SHA512}))
+		out.Signature = Must(out.Key.Sign(nil, digest, &ed25519.Options{Hash: crypto.SHA512}))
 	default:
-		out.Signature = Must(out.Key.Sign(rand.Reader, digest, h))
+		out.Signature = Must(out.Key.Sign(nil, digest, h))
 	}
 	doc := Doc{"verificationMaterial": material}
 	if s.Message {
@@ -424,7 +422,7 @@ func (a *TSA) Stamp(signature []byte, at time.Time, change func(*Timestamp)) []b
 			alg(b, hashOIDs[t.Hash])
 			b.AddASN1OctetString(t.Imprint)
 		})
-		b.AddASN1BigInt(Must(rand.Int(rand.Reader, big.NewInt(1<<62))))
+		b.AddASN1BigInt(new(big.Int).SetBytes(t.Imprint[:8]))
 		b.AddASN1(cbasn1.GeneralizedTime, func(b *cryptobyte.Builder) { b.AddBytes([]byte(t.GenTime)) })
 		sequence(b, func(b *cryptobyte.Builder) { b.AddASN1Int64(1) }) // accuracy
 		b.AddASN1BigInt(big.NewInt(int64(binary.BigEndian.Uint32(t.Imprint))))
@@ -488,7 +486,7 @@ func (a *TSA) Stamp(signature []byte, at time.Time, change func(*Timestamp)) []b
 	if isEd25519(t.Key.Public()) {
 		toSign, opts = set.BytesOrPanic(), crypto.Hash(0)
 	}
-	sig := Must(t.Key.Sign(rand.Reader, toSign, opts))
+	sig := Must(t.Key.Sign(nil, toSign, opts))
 
 	var resp cryptobyte.Builder
 	sequence(&resp, func(b *cryptobyte.Builder) {

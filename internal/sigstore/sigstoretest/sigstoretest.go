@@ -5,6 +5,10 @@
 // and everything that it makes can be bent before it is signed: hooks change a
 // certificate, a timestamp or a log entry, and a [Doc] is edited as JSON.
 //
+// A world of one name always has the same keys and certificates, and signatures
+// are deterministic (RFC 6979), so that what one process of a fuzzer signs is
+// known to the others.
+//
 // It is written from the specifications, independently of the verifier, and
 // what it makes is verified by sigstore-go too, in internal/e2e.
 package sigstoretest
@@ -17,6 +21,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -61,34 +66,34 @@ type TSA struct {
 func New(host string) *World {
 	w := &World{Host: host}
 	until := Epoch.AddDate(10, 0, 0)
-	w.RootKey = ECKey(elliptic.P384())
+	w.RootKey = NamedKey(elliptic.P384(), "root of "+host)
 	w.Root = MakeCert(&x509.Certificate{
 		Subject: pkix.Name{Organization: []string{host}, CommonName: "root"}, NotBefore: Epoch, NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, MaxPathLen: -1,
 	}, nil, w.RootKey.Public(), w.RootKey)
-	w.IntermediateKey = ECKey(elliptic.P384())
+	w.IntermediateKey = NamedKey(elliptic.P384(), "intermediate of "+host)
 	w.Intermediate = MakeCert(&x509.Certificate{
 		Subject: pkix.Name{Organization: []string{host}, CommonName: "intermediate"}, NotBefore: Epoch, NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, MaxPathLenZero: true,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
 	}, w.Root, w.IntermediateKey.Public(), w.RootKey)
-	w.CT = NewLog("https://ct."+host+"/2026", ECKey(elliptic.P256()), false)
-	w.Rekor1 = NewLog("https://rekor."+host, ECKey(elliptic.P256()), false)
-	_, ed, _ := ed25519.GenerateKey(rand.Reader)
-	w.Rekor2 = NewLog("https://log2026-1.rekor2."+host, ed, true)
+	w.CT = NewLog("https://ct."+host+"/2026", NamedKey(elliptic.P256(), "ct of "+host), false)
+	w.Rekor1 = NewLog("https://rekor."+host, NamedKey(elliptic.P256(), "rekor v1 of "+host), false)
+	seed := sha256.Sum256([]byte("rekor v2 of " + host))
+	w.Rekor2 = NewLog("https://log2026-1.rekor2."+host, ed25519.NewKeyFromSeed(seed[:]), true)
 	w.TSA = NewTSA("https://timestamp." + host)
 	return w
 }
 
 // NewTSA returns a timestamp authority with a root and a signer of its own.
 func NewTSA(uri string) *TSA {
-	a := &TSA{URI: uri, RootKey: ECKey(elliptic.P384())}
+	a := &TSA{URI: uri, RootKey: NamedKey(elliptic.P384(), "root of "+uri)}
 	until := Epoch.AddDate(10, 0, 0)
 	a.Root = MakeCert(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "tsa root of " + uri}, NotBefore: Epoch, NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, MaxPathLenZero: true,
 	}, nil, a.RootKey.Public(), a.RootKey)
-	a.Key = ECKey(elliptic.P384())
+	a.Key = NamedKey(elliptic.P384(), "signer of "+uri)
 	a.Cert = MakeCert(TSATemplate(uri), a.Root, a.Key.Public(), a.RootKey)
 	return a
 }
@@ -113,15 +118,24 @@ func Must[T any](v T, err error) T {
 // ECKey returns a new key.
 func ECKey(c elliptic.Curve) *ecdsa.PrivateKey { return Must(ecdsa.GenerateKey(c, rand.Reader)) }
 
-// MakeCert signs a certificate; parent nil makes it self-signed.
+// NamedKey returns the key of a name, always the same one.
+func NamedKey(c elliptic.Curve, name string) *ecdsa.PrivateKey {
+	h := sha512.Sum512([]byte(name))
+	h[0] = 0 // below the order of every curve
+	return Must(ecdsa.ParseRawPrivateKey(c, h[:(c.Params().BitSize+7)/8]))
+}
+
+// MakeCert signs a certificate; parent nil makes it self-signed. The serial
+// number, unless the template has one, depends on subject and key.
 func MakeCert(t, parent *x509.Certificate, pub crypto.PublicKey, by crypto.Signer) *x509.Certificate {
 	if t.SerialNumber == nil {
-		t.SerialNumber = Must(rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120)))
+		h := sha256.Sum256(append(Must(x509.MarshalPKIXPublicKey(pub)), t.Subject.String()+t.NotBefore.String()+t.NotAfter.String()...))
+		t.SerialNumber = new(big.Int).SetBytes(h[1:16])
 	}
 	if parent == nil {
 		parent = t
 	}
-	der := Must(x509.CreateCertificate(rand.Reader, t, parent, pub, by))
+	der := Must(x509.CreateCertificate(nil, t, parent, pub, by))
 	return Must(x509.ParseCertificate(der))
 }
 
@@ -163,7 +177,7 @@ func SignAs(key crypto.Signer, message []byte) []byte {
 	h := crypto.SHA256
 	switch k := key.Public().(type) {
 	case ed25519.PublicKey:
-		return Must(key.Sign(rand.Reader, message, crypto.Hash(0)))
+		return Must(key.Sign(nil, message, crypto.Hash(0)))
 	case *ecdsa.PublicKey:
 		switch k.Curve {
 		case elliptic.P384():
@@ -174,7 +188,7 @@ func SignAs(key crypto.Signer, message []byte) []byte {
 	}
 	w := h.New()
 	w.Write(message)
-	return Must(key.Sign(rand.Reader, w.Sum(nil), h))
+	return Must(key.Sign(nil, w.Sum(nil), h))
 }
 
 // Append adds a leaf and returns its index.
