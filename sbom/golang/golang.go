@@ -214,8 +214,8 @@ func (b *builder) addRoot(artifact provenance.Artifact) {
 		},
 	}
 	if main.Path != "" {
-		sub := strings.TrimPrefix(strings.TrimPrefix(b.bi.Path, main.Path), "/")
-		if b.bi.Path == main.Path || b.bi.Path == "command-line-arguments" {
+		sub, ok := strings.CutPrefix(b.bi.Path, main.Path+"/")
+		if !ok { // the package at the module's root, or files named one by one
 			sub = ""
 		}
 		c.PURL = goPURL(main.Path, version, sub)

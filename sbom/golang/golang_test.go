@@ -493,6 +493,30 @@ func TestIsLicence(t *testing.T) {
 	}
 }
 
+// A cache holds what anybody put there.
+func FuzzModuleZip(f *testing.F) {
+	var buf bytes.Buffer
+	zw := zip.NewWriter(&buf)
+	for _, name := range []string{"go.mod", "LICENSE", "a/b.go"} {
+		w, _ := zw.Create("example.org/m@v1/" + name)
+		w.Write([]byte("module example.org/m\n"))
+	}
+	zw.Close()
+	f.Add(buf.Bytes())
+	f.Add([]byte("PK\x05\x06"))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file := filepath.Join(dir, fmt.Sprint(os.Getpid(), ".zip"))
+		if err := os.WriteFile(file, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		var r reader
+		if c, err := r.fromZip(context.Background(), file, "example.org/m@v1", "h1:x"); err == nil {
+			t.Fatalf("content without a hash that matches: %+v", c)
+		}
+	})
+}
+
 func BenchmarkFromBinary(b *testing.B) {
 	src, bin := build(b, nil)
 	cache := testCache(b)
