@@ -64,7 +64,7 @@ const (
 	ReasonNoVersion     = "no-version"          // the build did not record one
 	ReasonDirty         = "dirty-source"        // built from a working tree with changes
 	ReasonCgo           = "cgo"                 // C code, or libraries loaded at run time
-	ReasonNoSource      = "no-source"           // Options.Source was not given
+	ReasonNoSource      = "no-source"           // no Options.Source, and the main module is not in the cache
 	ReasonNoToolchain   = "no-toolchain"        // Options.Goroot was not given, or is another version
 	ReasonNoSupplier    = "no-supplier"         // nobody said, and guessing was not asked for
 	ReasonNotIdentified = "no-linked-list"      // an old toolchain that does not list modules
@@ -157,6 +157,9 @@ func FromBinary(ctx context.Context, path string, o Options) (*sbom.Graph, error
 	if b.g.Creation.Tool.Name == "" {
 		b.g.Creation.Tool = sbom.Tool{Name: "hallmark"}
 	}
+	if err := b.readMain(ctx); err != nil {
+		return nil, err
+	}
 	b.addRoot(artifact)
 	if err := b.addModules(ctx); err != nil {
 		return nil, err
@@ -171,7 +174,8 @@ type builder struct {
 	bi      *debug.BuildInfo
 	g       *sbom.Graph
 	root    string
-	goMod   *modfile.File // the main module's, or nil
+	main    content       // the main module's, as far as there is a source of it
+	source  string        // what that source is; "" for none
 	sums    map[string]string
 	modules []*linked
 }
@@ -185,6 +189,24 @@ type linked struct {
 	id                 string
 	content            content
 	err                error
+}
+
+// readMain reads the main module: from the source folder, or, when the program
+// was installed by path and version, from the module cache.
+func (b *builder) readMain(ctx context.Context) error {
+	main := b.bi.Main
+	switch {
+	case b.o.Source != "":
+		b.source = "the source folder"
+		b.main = content{goMod: readGoMod(b.o.Source, main.Path), licences: licenceFilesOf(b.o.Source)}
+		b.sums = readGoSum(b.o.Source)
+	case b.o.ModCache != "" && main.Sum != "":
+		var r reader
+		if c, err := r.module(ctx, b.o.ModCache, main.Path, main.Version, main.Sum); err == nil {
+			b.source, b.main = "the module", c
+		}
+	}
+	return ctx.Err()
 }
 
 func (b *builder) setting(key string) string {
@@ -249,13 +271,13 @@ func (b *builder) addRoot(artifact provenance.Artifact) {
 	if !c.Supplier.IsZero() {
 		c.SetEvidence(sbom.Evidence{Field: sbom.FieldSupplier, Source: sbom.Declared, Method: "caller"})
 	}
-	var files []file
-	if b.o.Source != "" {
-		b.goMod = readGoMod(b.o.Source, main.Path)
-		b.sums = readGoSum(b.o.Source)
-		files = licenceFilesOf(b.o.Source)
+	gaps := describeLicences(&c, b.main.licences, b.source)
+	if proxy := cmp.Or(b.o.Proxy, "https://proxy.golang.org"); b.main.zip != nil && proxy != "off" {
+		if u, ok := zipURL(proxy, main.Path, main.Version); ok {
+			c.References = append(c.References, sbom.Reference{Kind: "source-distribution", URL: u, Digests: b.main.zip})
+			c.SetEvidence(sbom.Evidence{Field: sbom.FieldReferences, Source: sbom.Inferred, Confidence: 90, Method: "module path"})
+		}
 	}
-	gaps := describeLicences(&c, files, "the source folder")
 	b.root = b.g.Add(c)
 	if version == "" {
 		b.gap(b.root, sbom.FieldVersion, ReasonNoVersion, "the build recorded no version of the main module")
@@ -266,7 +288,7 @@ func (b *builder) addRoot(artifact provenance.Artifact) {
 	if c.Supplier.IsZero() {
 		b.gap(b.root, sbom.FieldSupplier, ReasonNoSupplier, "")
 	}
-	if b.o.Source == "" {
+	if b.source == "" {
 		b.gap(b.root, sbom.FieldDeclared, ReasonNoSource, "")
 		b.gap(b.root, sbom.FieldConcluded, ReasonNoSource, "")
 		b.gap(b.root, sbom.FieldCopyright, ReasonNoSource, "")
@@ -447,19 +469,19 @@ func (b *builder) relate() {
 		byPath[m.required] = m.id
 	}
 	edges := make(map[string][]string)
-	connect := func(from string, f *modfile.File, indirect bool) {
+	connect := func(from string, f *modfile.File) {
 		for _, r := range f.Require {
-			if to := byPath[r.Mod.Path]; to != "" && to != from && (indirect || !r.Indirect) {
+			if to := byPath[r.Mod.Path]; to != "" && to != from && !r.Indirect {
 				edges[from] = append(edges[from], to)
 			}
 		}
 	}
-	if b.goMod != nil {
-		connect(b.root, b.goMod, false)
+	if b.main.goMod != nil {
+		connect(b.root, b.main.goMod)
 	}
 	for _, m := range b.modules {
 		if m.content.goMod != nil {
-			connect(m.id, m.content.goMod, false)
+			connect(m.id, m.content.goMod)
 		}
 	}
 	reached := map[string]bool{}
