@@ -115,6 +115,7 @@ type trustedKey struct {
 	scheme     sigalg.Scheme
 	id         string
 	from, till time.Time
+	raw        bool // signs the payload alone, see SchemeRawPayloadUnsafe
 }
 
 // NewTrust returns the Trust in the given public keys.
@@ -159,7 +160,11 @@ func parseKey(k Key) (trustedKey, error) {
 	if err != nil {
 		return trustedKey{}, err
 	}
-	scheme, err := sigalg.For(pub, sigalg.Scheme(k.Scheme))
+	want, raw := k.Scheme, k.Scheme == SchemeRawPayloadUnsafe
+	if raw {
+		want = ""
+	}
+	scheme, err := sigalg.For(pub, sigalg.Scheme(want))
 	if err != nil {
 		return trustedKey{}, err
 	}
@@ -170,8 +175,16 @@ func parseKey(k Key) (trustedKey, error) {
 	if !k.ValidFrom.IsZero() && !k.ValidUntil.IsZero() && k.ValidUntil.Before(k.ValidFrom) {
 		return trustedKey{}, errors.New("validUntil is before validFrom")
 	}
-	return trustedKey{pub, scheme, id, k.ValidFrom, k.ValidUntil}, nil
+	return trustedKey{pub, scheme, id, k.ValidFrom, k.ValidUntil, raw}, nil
 }
+
+// SchemeRawPayloadUnsafe is a [Key].Scheme for keys that sign the payload of
+// an envelope alone, without its type (DSSE's pre-authentication encoding), as
+// Google Cloud Build did before SLSA provenance v1. A signature of such a key
+// over anything else, also one over the encoding, does not count. Such
+// signatures do not bind the payload type: trust such a key only if it signs
+// nothing but statements.
+const SchemeRawPayloadUnsafe = "raw-payload-unsafe"
 
 // validAt reports whether the key may have signed at t, both ends included.
 func (k *trustedKey) validAt(t time.Time) bool {
@@ -276,7 +289,14 @@ func verifySignatures(env *dsse.Envelope, trust *Trust, at time.Time) ([]Signatu
 			} else if n == hint {
 				continue
 			}
-			if i < 0 || valid[i] || sigalg.Verify(keys[i].public, keys[i].scheme, pae, sig.Sig) != nil {
+			if i < 0 || valid[i] {
+				continue
+			}
+			message := pae
+			if keys[i].raw {
+				message = env.Payload
+			}
+			if sigalg.Verify(keys[i].public, keys[i].scheme, message, sig.Sig) != nil {
 				continue
 			}
 			if !keys[i].validAt(at) {
