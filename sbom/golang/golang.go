@@ -174,8 +174,8 @@ type builder struct {
 	bi      *debug.BuildInfo
 	g       *sbom.Graph
 	root    string
-	main    content       // the main module's, as far as there is a source of it
-	source  string        // what that source is; "" for none
+	main    content // the main module's, as far as there is a source of it
+	source  string  // what that source is; "" for none
 	sums    map[string]string
 	modules []*linked
 }
