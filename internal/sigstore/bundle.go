@@ -147,7 +147,7 @@ func readBundle(p *strictjson.Parser) (*Bundle, error) {
 func (b *Bundle) readMaterial(p *strictjson.Parser) error {
 	contents := 0
 	isKey := false
-	err := object(p, []string{"certificate", "x509CertificateChain", "publicKey", "tlogEntries", "timestampVerificationData"}, func(name string) (err error) {
+	err := message(p, []string{"certificate", "x509CertificateChain", "publicKey", "tlogEntries", "timestampVerificationData"}, func(name string) (err error) {
 		switch name {
 		case "certificate":
 			contents++
@@ -159,7 +159,7 @@ func (b *Bundle) readMaterial(p *strictjson.Parser) error {
 		case "publicKey":
 			contents++
 			isKey = true
-			err = object(p, []string{"hint"}, func(string) (err error) {
+			err = message(p, []string{"hint"}, func(string) (err error) {
 				b.keyHint, err = p.String()
 				return err
 			})
@@ -170,7 +170,7 @@ func (b *Bundle) readMaterial(p *strictjson.Parser) error {
 				return err
 			})
 		case "timestampVerificationData":
-			err = object(p, []string{"rfc3161Timestamps"}, func(string) error {
+			err = message(p, []string{"rfc3161Timestamps"}, func(string) error {
 				return array(p, "timestamps", limits.SigstoreTimestamps, func() error {
 					var ts []byte
 					err := message(p, []string{"signedTimestamp"}, func(string) (err error) {
@@ -201,7 +201,7 @@ func (b *Bundle) readMaterial(p *strictjson.Parser) error {
 // out-of-band intermediate CAs).
 func (b *Bundle) readChain(p *strictjson.Parser) error {
 	n := 0
-	return object(p, []string{"certificates"}, func(string) error {
+	return message(p, []string{"certificates"}, func(string) error {
 		return array(p, "certificates", limits.SigstoreChain, func() error {
 			raw, err := readRawBytes(p, "certificate")
 			if n == 0 {

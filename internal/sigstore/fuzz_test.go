@@ -161,3 +161,16 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
+
+func FuzzLegacy(f *testing.F) {
+	v := worldVerifier(f)
+	l := legacyOf(f, world.Sign(sigstoretest.Spec{Version: "v0.1", Kind: "dsse", Key: sigstoretest.NamedKey(elliptic.P256(), "legacy")}))
+	f.Add(l.Envelope, l.Certificate, l.RekorBundle)
+	f.Fuzz(func(t *testing.T, envelope, certificate, rekor []byte) {
+		b, err := ParseLegacy(Legacy{Envelope: envelope, Certificate: certificate, RekorBundle: rekor})
+		if fuzzReason(t, err) {
+			_, err = v.Verify(b, Options{})
+			fuzzReason(t, err)
+		}
+	})
+}

@@ -14,14 +14,6 @@ import (
 // canonical digits, bytes in standard base64 with padding. null is the same as
 // an absent field, as the mapping says, except as an element of an array.
 
-// object reads an object, or null, which is an absent one.
-func object(p *strictjson.Parser, known []string, member func(name string) error) error {
-	if p.Kind() == strictjson.Null {
-		return p.Null()
-	}
-	return message(p, known, member)
-}
-
 // message reads an object. Every name that it does not find among known is
 // ignored, unless it is a known one in another spelling: snake_case is the
 // other form that protobuf readers take, and a folded case that of

@@ -482,31 +482,40 @@ func (t *tsResponse) signerFrom(a *authority) (*x509.Certificate, int, error) {
 		return first, 0, checkTSA(first)
 	}
 	// Otherwise the token embeds it, and the chain has issued it.
-	for _, der := range t.certificates {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, 0, wrapf(err, ReasonTimestamp, spec3161, "certificate embedded in a timestamp")
-		}
-		if !t.isBy(c) {
+	c, err := t.embeddedSigner()
+	if c == nil {
+		return nil, 0, err
+	}
+	for i, ca := range a.chain {
+		if !bytes.Equal(ca.RawSubject, c.RawIssuer) {
 			continue
 		}
-		for i, ca := range a.chain {
-			if !bytes.Equal(ca.RawSubject, c.RawIssuer) {
-				continue
-			}
-			if err := a.pathError(i, x509.ExtKeyUsageTimeStamping); err != nil {
-				return nil, 0, err
-			}
-			if a.paths.constrained || !a.pathLengths(i) {
-				return nil, 0, errConstrained
-			}
-			if c.CheckSignatureFrom(ca) != nil {
-				continue
-			}
+		if err := a.pathError(i, x509.ExtKeyUsageTimeStamping); err != nil {
+			return nil, 0, err
+		}
+		if a.paths.constrained || !a.pathLengths(i) {
+			return nil, 0, errConstrained
+		}
+		if c.CheckSignatureFrom(ca) == nil {
 			return c, i, checkTSA(c)
 		}
 	}
 	return nil, 0, nil
+}
+
+// embeddedSigner returns the first embedded certificate that the token names
+// as its signer, or nil. Only that one is tried: each try costs a signature.
+func (t *tsResponse) embeddedSigner() (*x509.Certificate, error) {
+	for _, der := range t.certificates {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, wrapf(err, ReasonTimestamp, spec3161, "certificate embedded in a timestamp")
+		}
+		if t.isBy(c) {
+			return c, nil
+		}
+	}
+	return nil, nil
 }
 
 var errConstrained = failf(ReasonTSA, spec5280, "timestamp authority with name constraints, or with a longer path than they allow")
