@@ -1,6 +1,5 @@
 // Package spdxlicense knows the SPDX licence list and the grammar of SPDX
-// licence expressions (SPDX 2.3, Annex D), and finds out under which licences
-// a text puts its readers.
+// licence expressions (SPDX 2.3, Annex D).
 package spdxlicense
 
 import (

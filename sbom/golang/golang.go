@@ -45,7 +45,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
-	"github.com/hallmark-build/hallmark/internal/spdxlicense"
+	"github.com/hallmark-build/hallmark/internal/licensetext"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/sbom"
 	"github.com/hallmark-build/hallmark/sbom/purl"
@@ -639,10 +639,10 @@ func describeLicences(c *sbom.Component, files []file, where string) []sbom.Gap 
 	confidence, settled := 100, true
 	var gaps []sbom.Gap
 	for _, f := range files {
-		m := spdxlicense.Detect(f.text)
+		m := licensetext.Detect(f.text)
 		if f.top() {
 			top = append(top, m.IDs...)
-			c.Copyright = append(c.Copyright, spdxlicense.Copyright(f.text)...)
+			c.Copyright = append(c.Copyright, licensetext.Copyright(f.text)...)
 			confidence = min(confidence, m.Percent)
 		}
 		all = append(all, m.IDs...)

@@ -21,8 +21,8 @@ import (
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
+	"github.com/hallmark-build/hallmark/internal/licensetext"
 	"github.com/hallmark-build/hallmark/internal/limits"
-	"github.com/hallmark-build/hallmark/internal/spdxlicense"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -226,7 +226,7 @@ func (w *walk) add(name string, f io.Reader) error {
 			return fmt.Errorf("unpacks to more than %d bytes", limits.ModuleZip)
 		}
 		h.Write(w.r.buf[:n])
-		if keep != nil && keep.Len() < spdxlicense.MaxText {
+		if keep != nil && keep.Len() < licensetext.MaxText {
 			keep.Write(w.r.buf[:n])
 		}
 		if err == io.EOF {
@@ -311,7 +311,7 @@ func licenceFilesOf(dir string) []file {
 		if !e.Type().IsRegular() || !isLicence(e.Name()) || len(files) == limits.LicenceFiles {
 			continue
 		}
-		if text, err := readSome(filepath.Join(dir, e.Name()), spdxlicense.MaxText); err == nil {
+		if text, err := readSome(filepath.Join(dir, e.Name()), licensetext.MaxText); err == nil {
 			files = append(files, file{e.Name(), text})
 		}
 	}

@@ -1,4 +1,7 @@
-package spdxlicense
+// Package licensetext finds out under which licences a text puts its readers,
+// and who says to hold the copyright. It is apart from package spdxlicense
+// because the patterns of all licences weigh megabytes.
+package licensetext
 
 import (
 	"bytes"
@@ -9,6 +12,8 @@ import (
 	"unicode"
 
 	"github.com/google/licensecheck"
+
+	"github.com/hallmark-build/hallmark/internal/spdxlicense"
 )
 
 // A Match is what a text was recognised as.
@@ -93,10 +98,10 @@ func detect(s *licensecheck.Scanner, text []byte) Match {
 		switch {
 		case id == "GooglePatentClause" || id == "GooglePatentsFile":
 			// A grant beside the licence; it takes nothing away.
-		case ID(id) == "":
+		case spdxlicense.ID(id) == "":
 			m.Other = append(m.Other, id)
 		default:
-			m.IDs = append(m.IDs, ID(id))
+			m.IDs = append(m.IDs, spdxlicense.ID(id))
 		}
 	}
 	m.Rest = max(m.Rest, words(text[end:]))
