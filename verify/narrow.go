@@ -240,7 +240,7 @@ func (n *narrowing) principal(path string, p, c Principals, frozen bool) {
 	}
 	identities("identities", identitiesOf(c), identitiesOf(p))
 	identities("patterns", c.Patterns, p.Patterns)
-	if frozen && !(same && len(keys) == len(parents)) {
+	if frozen && !(same && len(keys) == len(keysOf(p))) {
 		n.wider(path, "want the same keys, identities and patterns, since %s", n.why)
 	}
 }

@@ -293,6 +293,11 @@ func FuzzParsePolicy(f *testing.F) {
 		if !samePolicy(p, q) {
 			t.Fatalf("the policy changed when it was written:\n%s", text)
 		}
+		p.Lint()
+		var pe *PolicyError
+		if _, err := p.Narrow(p); errors.As(err, &pe) && pe.Reason == PolicyWider {
+			t.Fatalf("a policy is wider than itself: %v", err)
+		}
 		for path := range p.positions {
 			if e := p.errorAt(path, PolicyField, "x"); e.Position.Line < 1 || e.Position.Column < 1 {
 				t.Fatalf("%s is at %v", path, e.Position)
