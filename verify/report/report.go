@@ -55,7 +55,7 @@ type Renderer func(w io.Writer, r *verify.Report, o Options) error
 // json, markdown, html, sarif, junit, mermaid, dot. The map is the caller's.
 func Renderers() map[string]Renderer {
 	return map[string]Renderer{
-		"text": Text, "json": JSON,
+		"text": Text, "json": JSON, "html": HTML, "mermaid": Mermaid, "dot": DOT,
 	}
 }
 

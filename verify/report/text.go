@@ -151,7 +151,7 @@ func timeText(g *group) string {
 // usedMade is how many materials went in and how many products came out.
 func usedMade(g *group) string {
 	if g.materials == 0 {
-		return fmt.Sprintf("%d", g.products)
+		return fmt.Sprintf("→ %d", g.products)
 	}
 	return fmt.Sprintf("%d → %d", g.materials, g.products)
 }
@@ -212,7 +212,7 @@ func (t *text) stages() {
 			if j == 0 {
 				in = inputText(s, 28)
 			}
-			rows = append(rows, []string{name, typ, signerText(g, 20), timeText(g), usedMade(g), in})
+			rows = append(rows, []string{name, typ, signerText(g, 28), timeText(g), usedMade(g), in})
 			states = append(states, s.State)
 			name = ""
 		}
