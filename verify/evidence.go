@@ -2,18 +2,19 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/dsse"
 	"github.com/hallmark-build/hallmark/internal/limits"
-	"github.com/hallmark-build/hallmark/internal/strictjson"
+	"github.com/hallmark-build/hallmark/internal/sigstore"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -23,124 +24,149 @@ import (
 // that the source could not be read, which is not the same as finding nothing:
 // it ends the verification without a verdict.
 //
-// A Source is used by many goroutines at once. What it returns is not trusted.
+// A Source is used by many goroutines at once. What it returns is not trusted,
+// and must not change afterwards.
 type Source interface {
 	Find(ctx context.Context, d provenance.Digest) ([][]byte, error)
 }
 
-// Evidence is a Source of attestations in memory, found by the digests and
-// names that their payloads claim. Nothing in it is verified.
-type Evidence struct {
-	byDigest map[provenance.Digest][][]byte
-	byName   map[string][][]byte
-	notes    []Note
-	count    int
+// Sources returns the union of several sources. Where one of them fails, the
+// union fails: evidence that could not be read is not absent.
+func Sources(list ...Source) Source { return union(slices.Clone(list)) }
+
+type union []Source
+
+func (u union) Find(ctx context.Context, d provenance.Digest) ([][]byte, error) {
+	var all [][]byte
+	for i, s := range u {
+		if s == nil {
+			return nil, fmt.Errorf("source %d of %d is nil", i+1, len(u))
+		}
+		found, err := s.Find(ctx, d)
+		if err != nil {
+			return nil, fmt.Errorf("source %d of %d: %w", i+1, len(u), err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
+
+func (u union) findName(ctx context.Context, name string) ([][]byte, error) {
+	var all [][]byte
+	for i, s := range u {
+		named, ok := s.(nameSource)
+		if !ok {
+			continue
+		}
+		found, err := named.findName(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("source %d of %d: %w", i+1, len(u), err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// Evidence is a Source of attestations, found by the digests and names of the
+// subjects that their payloads claim. Nothing in it is verified.
+//
+// What was read from files stays there. Evidence keeps where each attestation
+// is and what it would be looked up by, about 100 bytes together, and reads
+// it again when it is asked for. Files must stay as they are while the
+// Evidence is in use; see [ErrEvidenceChanged]. No file is kept open.
+type Evidence struct {
+	seed   maphash.Seed
+	files  []evidenceFile
+	memory [][]byte
+	where  []location // of each attestation, by its number
+	keys   []key      // ordered
+	notes  []Note
+	over   int // how many were passed over without a note of their own
+}
+
+// ErrEvidenceChanged says that a file of evidence is not as it was when it was
+// indexed. Read the evidence again.
+var ErrEvidenceChanged = errors.New("evidence changed since it was indexed")
+
+type evidenceFile struct {
+	path  string
+	size  int64
+	mtime int64 // Unix time in nanoseconds
+}
+
+// location is where an attestation is.
+type location struct {
+	offset int64    // in the file; in memory, its index
+	sum    [16]byte // the first half of its SHA-256
+	length uint32
+	file   int32 // its index in files; -1 is memory
+}
+
+// key leads from the hash of a digest or a name to an attestation by its
+// number. Hashes are seeded at random and may collide: then more is found.
+type key struct {
+	hash   uint64
+	number uint32
+}
+
+func compareKeys(a, b key) int {
+	if c := cmp.Compare(a.hash, b.hash); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.number, b.number)
+}
+
+// nameKey sets the hashes of names apart from those of digests.
+type nameKey struct{ name string }
 
 // A Note says which piece of evidence was passed over, and why. The chain of
 // an artifact never depends on it.
 type Note struct {
-	File string
-	Line int // of a JSON Lines file, from 1; 0 for a whole file
+	File string // "" for what stands for several files
+	Line int    // of a JSON Lines file, from 1; 0 for a whole file
 	Msg  string
 }
 
+// String returns "file:line: message", fit for a terminal.
 func (n Note) String() string {
-	if n.Line > 0 {
-		return fmt.Sprintf("%s:%d: %s", n.File, n.Line, n.Msg)
+	switch {
+	case n.File == "":
+		return n.Msg
+	case n.Line > 0:
+		return fmt.Sprintf("%s:%d: %s", clean(n.File), n.Line, n.Msg)
 	}
-	return n.File + ": " + n.Msg
+	return clean(n.File) + ": " + n.Msg
 }
 
-// NewEvidence returns the given attestations as a Source. What cannot be read
-// is noted and passed over: it could never be used.
+// NewEvidence returns the given attestations as a Source, which keeps copies
+// of them in memory. What cannot be read is noted and passed over: it could
+// never be used.
 func NewEvidence(attestations ...[]byte) *Evidence {
-	e := &Evidence{byDigest: map[provenance.Digest][][]byte{}, byName: map[string][][]byte{}}
+	e := &Evidence{seed: maphash.MakeSeed()}
+	var b batch
 	for i, a := range attestations {
-		if err := e.add(a); err != nil {
-			e.notes = append(e.notes, Note{File: fmt.Sprintf("attestation %d", i), Msg: err.Error()})
+		if err := b.add(e.seed, a, location{file: -1, offset: int64(len(e.memory))}); err != nil {
+			e.note(Note{File: fmt.Sprintf("attestation %d", i), Msg: err.Error()})
+			continue
 		}
+		e.memory = append(e.memory, bytes.Clone(a))
 	}
+	e.where, e.keys = b.where, b.keys
+	slices.SortFunc(e.keys, compareKeys)
 	return e
 }
 
-// ReadEvidence reads attestations from files and, recursively, directories. A
-// file whose name ends in .jsonl holds one attestation a line, any other .json, .sigstore or .link file
-// one in all; other files of a directory are passed over. A line or
-// file that is no attestation is noted and does not hide the others.
-func ReadEvidence(ctx context.Context, paths ...string) (*Evidence, error) {
-	e := NewEvidence()
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() {
-			if err := e.readFile(ctx, path); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		err = filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if !d.Type().IsRegular() || !isEvidenceName(d.Name()) {
-				return nil
-			}
-			return e.readFile(ctx, p)
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return e, nil
+// batch is attestations indexed together, numbered from 0.
+type batch struct {
+	where []location
+	keys  []key
 }
 
-func isEvidenceName(name string) bool {
-	for _, ext := range []string{".jsonl", ".intoto.json", ".dsse.json", ".sigstore.json", ".sigstore", ".att.json"} {
-		if strings.HasSuffix(name, ext) {
-			return true
-		}
-	}
-	return false
-}
-
-func (e *Evidence) readFile(ctx context.Context, path string) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limits.Statement+1))
-	if err != nil {
-		return err
-	}
-	if len(data) > limits.Statement {
-		return fmt.Errorf("%s: larger than %d bytes", path, limits.Statement)
-	}
-	if !strings.HasSuffix(path, ".jsonl") {
-		if err := e.add(data); err != nil {
-			e.notes = append(e.notes, Note{File: path, Msg: err.Error()})
-		}
-		return nil
-	}
-	for i, line := range bytes.Split(data, []byte("\n")) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		if err := e.add(line); err != nil {
-			e.notes = append(e.notes, Note{File: path, Line: i + 1, Msg: err.Error()})
-		}
-	}
-	return nil
-}
-
-// add indexes one attestation by what its payload claims.
-func (e *Evidence) add(attestation []byte) error {
+// add indexes one attestation by what its payload claims. What it accepts is
+// at least what [Open] accepts, because the same parsers read it: nothing that
+// could be used is missing from the index, or found under other digests than
+// those that Open would see.
+func (b *batch) add(seed maphash.Seed, attestation []byte, at location) error {
 	payload, err := unverifiedPayload(attestation)
 	if err != nil {
 		return err
@@ -149,25 +175,28 @@ func (e *Evidence) add(attestation []byte) error {
 	if err != nil {
 		return err
 	}
-	e.count++
-	seenD, seenN := map[provenance.Digest]bool{}, map[string]bool{}
+	sum := sha256.Sum256(attestation)
+	copy(at.sum[:], sum[:])
+	at.length = uint32(len(attestation))
+	number := uint32(len(b.where))
+	b.where = append(b.where, at)
+	from := len(b.keys)
 	for _, sub := range st.Subjects() {
 		for _, d := range sub.Digest {
-			if !seenD[d] {
-				seenD[d] = true
-				e.byDigest[d] = append(e.byDigest[d], attestation)
-			}
+			b.keys = append(b.keys, key{maphash.Comparable(seed, d), number})
 		}
-		if sub.Name != "" && !seenN[sub.Name] {
-			seenN[sub.Name] = true
-			e.byName[sub.Name] = append(e.byName[sub.Name], attestation)
+		if sub.Name != "" {
+			b.keys = append(b.keys, key{maphash.Comparable(seed, nameKey{sub.Name}), number})
 		}
 	}
+	mine := b.keys[from:]
+	slices.SortFunc(mine, compareKeys)
+	b.keys = b.keys[:from+len(slices.Compact(mine))]
 	return nil
 }
 
 // unverifiedPayload returns the payload of an envelope, or of the envelope in
-// a bundle.
+// a bundle, read as Open reads it.
 func unverifiedPayload(attestation []byte) ([]byte, error) {
 	if !isBundle(attestation) {
 		env, err := dsse.Parse(attestation)
@@ -176,38 +205,155 @@ func unverifiedPayload(attestation []byte) ([]byte, error) {
 		}
 		return env.Payload, nil
 	}
-	p := strictjson.NewParser(attestation, 0)
-	var env *dsse.Envelope
-	err := p.Object(func(name []byte) (err error) {
-		if string(name) == "dsseEnvelope" {
-			env, err = dsse.Read(p)
-			return err
-		}
-		return p.Skip()
-	})
-	if err == nil {
-		err = p.End()
-	}
-	if err == nil && env == nil {
-		err = fmt.Errorf("the bundle holds no envelope")
-	}
+	b, err := sigstore.ParseBundle(attestation)
 	if err != nil {
 		return nil, err
 	}
-	return env.Payload, nil
+	_, payload, isEnvelope := b.UnverifiedPayload()
+	if !isEnvelope {
+		return nil, errors.New("the bundle signs an artifact and holds no statement")
+	}
+	return payload, nil
 }
 
-// Find implements Source.
-func (e *Evidence) Find(_ context.Context, d provenance.Digest) ([][]byte, error) {
-	return e.byDigest[d], nil
+// Find implements [Source].
+func (e *Evidence) Find(ctx context.Context, d provenance.Digest) ([][]byte, error) {
+	if e == nil {
+		return nil, errors.New("the Evidence is nil")
+	}
+	list := e.lookUp(maphash.Comparable(e.seed, d))
+	if len(list) > limits.CandidatesPerDigest {
+		return nil, &limitError{fmt.Sprintf("more than %d attestations about %s", limits.CandidatesPerDigest, d.Short())}
+	}
+	return e.read(ctx, list)
 }
 
-func (e *Evidence) findName(_ context.Context, name string) ([][]byte, error) {
-	return e.byName[name], nil
+// findName returns attestations with a subject of that name. There may be very
+// many, and they only help to explain: those with the least digests will do,
+// which are the same in whatever order they were indexed.
+func (e *Evidence) findName(ctx context.Context, name string) ([][]byte, error) {
+	list := e.lookUp(maphash.Comparable(e.seed, nameKey{name}))
+	return e.read(ctx, list[:min(len(list), limits.EvidencePerName)])
 }
 
-// Len returns how many attestations there are.
-func (e *Evidence) Len() int { return e.count }
+// lookUp returns the distinct attestations under a hash, ordered by digest.
+func (e *Evidence) lookUp(hash uint64) []location {
+	at, _ := slices.BinarySearchFunc(e.keys, hash, func(k key, h uint64) int { return cmp.Compare(k.hash, h) })
+	var list []location
+	for _, k := range e.keys[at:] {
+		if k.hash != hash {
+			break
+		}
+		list = append(list, e.where[k.number])
+	}
+	slices.SortFunc(list, func(a, b location) int {
+		return cmp.Or(bytes.Compare(a.sum[:], b.sum[:]), cmp.Compare(a.file, b.file), cmp.Compare(a.offset, b.offset))
+	})
+	return slices.CompactFunc(list, func(a, b location) bool { return a.sum == b.sum })
+}
 
-// Notes returns what was passed over.
-func (e *Evidence) Notes() []Note { return slices.Clone(e.notes) }
+// read fetches attestations from where they are.
+func (e *Evidence) read(ctx context.Context, list []location) ([][]byte, error) {
+	total := 0
+	for _, l := range list {
+		if total += int(l.length); total > limits.EvidenceFound {
+			return nil, &limitError{fmt.Sprintf("more than %d bytes of attestations about one artifact", limits.EvidenceFound)}
+		}
+	}
+	// File by file, front to back.
+	slices.SortFunc(list, func(a, b location) int { return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.offset, b.offset)) })
+	out := make([][]byte, 0, len(list))
+	for len(list) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if list[0].file < 0 {
+			out = append(out, e.memory[list[0].offset])
+			list = list[1:]
+			continue
+		}
+		n := 1
+		for n < len(list) && list[n].file == list[0].file {
+			n++
+		}
+		var err error
+		if out, err = e.readFile(ctx, out, list[:n]); err != nil {
+			return nil, err
+		}
+		list = list[n:]
+	}
+	return out, nil
+}
+
+func (e *Evidence) readFile(ctx context.Context, out [][]byte, list []location) ([][]byte, error) {
+	file := &e.files[list[0].file]
+	f, info, err := openRegular(file.path)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%w: %w", ErrEvidenceChanged, err)
+		}
+		return nil, err
+	}
+	defer f.Close()
+	// Something new in the file may be evidence that was never indexed.
+	if info.Size() != file.size || info.ModTime().UnixNano() != file.mtime {
+		return nil, fmt.Errorf("%s: %w", file.path, ErrEvidenceChanged)
+	}
+	for _, l := range list {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		a := make([]byte, l.length)
+		if _, err := f.ReadAt(a, l.offset); err != nil {
+			if err == io.EOF {
+				err = ErrEvidenceChanged
+			}
+			return nil, fmt.Errorf("%s: %w", file.path, err)
+		}
+		if sum := sha256.Sum256(a); !bytes.Equal(sum[:len(l.sum)], l.sum[:]) {
+			return nil, fmt.Errorf("%s: %w", file.path, ErrEvidenceChanged)
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// Len returns how many attestations there are, those that are there twice
+// included.
+func (e *Evidence) Len() int { return len(e.where) }
+
+// Notes returns what was passed over, in the order of files and lines: a
+// thousand notes at most, and then one that says how many more there are.
+func (e *Evidence) Notes() []Note {
+	notes := slices.Clone(e.notes)
+	if e.over > 0 {
+		notes = append(notes, Note{Msg: fmt.Sprintf("%d more pieces of evidence were passed over", e.over)})
+	}
+	return notes
+}
+
+func (e *Evidence) note(n Note) {
+	if len(e.notes) < limits.EvidenceNotes {
+		e.notes = append(e.notes, n)
+	} else {
+		e.over++
+	}
+}
+
+// openRegular opens a file that must be regular: a FIFO would block, and a
+// device has no size.
+func openRegular(path string) (*os.File, os.FileInfo, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
+}

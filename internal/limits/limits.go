@@ -50,6 +50,22 @@ const (
 	// EvidenceFile is the largest evidence file that is read, in bytes.
 	EvidenceFile = 64 << 30
 
+	// EvidenceFiles and EvidenceKeys are the largest numbers of files and of
+	// digests and names, of 16 bytes each, in one index of evidence. Stops
+	// statements of nothing but short subjects from filling the memory.
+	EvidenceFiles = 16 << 20
+	EvidenceKeys  = 64 << 20
+
+	// EvidenceNotes is how many pieces of evidence that were passed over are
+	// noted one by one.
+	EvidenceNotes = 1000
+
+	// EvidenceFound is how many bytes of attestations about one artifact are
+	// read, and EvidencePerName how many attestations about artifacts of one
+	// name, which only help to explain a refusal.
+	EvidenceFound   = 1 << 30
+	EvidencePerName = 64
+
 	// Policy is the largest policy document, in bytes.
 	Policy = 4 << 20
 
