@@ -26,7 +26,8 @@ type Services struct {
 	TimestampAuthorities []string
 
 	// Client sends the requests; nil means a client of the session's own,
-	// without proxy. Its redirect policy and cookies are not used.
+	// without proxy ([http.DefaultClient] takes the environment's). Its
+	// redirect policy and cookies are not used.
 	Client *http.Client
 	// Workers is how many statements are under way at once; 0 means 32. The
 	// most is 256.

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -230,21 +231,35 @@ func (s *Session) SignStatement(ctx context.Context, st *provenance.Statement) (
 	}
 	payload := st.Payload()
 	message := dsse.PAE(provenance.PayloadType, payload)
-	sig, err := s.signer.Sign(ctx, message)
-	if err != nil {
-		return nil, &Error{Reason: ReasonSigner, Msg: "sign", Err: err}
+	return s.again(func() ([]byte, error) {
+		sig, err := s.signer.Sign(ctx, message)
+		if err != nil {
+			return nil, &Error{Reason: ReasonSigner, Msg: "sign", Err: err}
+		}
+		if sigalg.Verify(s.signer.Public(), s.scheme, message, sig) != nil {
+			return nil, fail(ReasonSigner, "the signer returned a signature that its public key does not verify")
+		}
+		// No keyid: the bundle has the hint, and verifiers that name keys another
+		// way would pass the signature over.
+		env := &dsse.Envelope{PayloadType: provenance.PayloadType, Payload: payload, Signatures: []dsse.Signature{{Sig: sig}}}
+		encoded, err := env.Encode()
+		if err != nil {
+			return nil, fail(ReasonInput, "%v", err)
+		}
+		return s.publish(ctx, &content{envelope: encoded, payload: payload, digest: s.digest(message), signature: sig})
+	})
+}
+
+// again signs once more when a log has the signature already and does not hand
+// out its entry: it took the first request and answered with a failure, so
+// that we sent a second. ECDSA signatures are never the same twice.
+func (s *Session) again(signOnce func() ([]byte, error)) ([]byte, error) {
+	b, err := signOnce()
+	var e *Error
+	if _, ok := s.signer.Public().(*ecdsa.PublicKey); ok && errors.As(err, &e) && e.Reason == ReasonConflict {
+		return signOnce()
 	}
-	if sigalg.Verify(s.signer.Public(), s.scheme, message, sig) != nil {
-		return nil, fail(ReasonSigner, "the signer returned a signature that its public key does not verify")
-	}
-	// No keyid: the bundle has the hint, and verifiers that name keys another
-	// way would pass the signature over.
-	env := &dsse.Envelope{PayloadType: provenance.PayloadType, Payload: payload, Signatures: []dsse.Signature{{Sig: sig}}}
-	encoded, err := env.Encode()
-	if err != nil {
-		return nil, fail(ReasonInput, "%v", err)
-	}
-	return s.publish(ctx, &content{envelope: encoded, payload: payload, digest: s.digest(message), signature: sig})
+	return b, err
 }
 
 // SignStatements signs statements side by side, Services.Workers at once, and
@@ -321,14 +336,16 @@ func (s *Session) SignArtifact(ctx context.Context, a provenance.Artifact) ([]by
 	if err != nil {
 		return nil, fail(ReasonInput, "%v", err)
 	}
-	sig, err := s.signer.SignDigest(ctx, digest)
-	if err != nil {
-		return nil, &Error{Reason: ReasonSigner, Msg: "sign", Err: err}
-	}
-	if !verifyDigest(s.signer.Public(), hash, digest, sig) {
-		return nil, fail(ReasonSigner, "the signer returned a signature that its public key does not verify")
-	}
-	return s.publish(ctx, &content{digest: digest, signature: sig})
+	return s.again(func() ([]byte, error) {
+		sig, err := s.signer.SignDigest(ctx, digest)
+		if err != nil {
+			return nil, &Error{Reason: ReasonSigner, Msg: "sign", Err: err}
+		}
+		if !verifyDigest(s.signer.Public(), hash, digest, sig) {
+			return nil, fail(ReasonSigner, "the signer returned a signature that its public key does not verify")
+		}
+		return s.publish(ctx, &content{digest: digest, signature: sig})
+	})
 }
 
 // digest returns the hash that a log is told of a message; nil for Ed25519.

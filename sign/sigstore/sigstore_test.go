@@ -220,6 +220,40 @@ func TestEdge79_Recovers(t *testing.T) {
 	}
 }
 
+// TestConflict: a log that took an entry, failed to say so and was asked again
+// gets another signature; one that always has it ends in an error.
+func TestConflict(t *testing.T) {
+	for _, path := range []string{pathLogV1, pathLogV2} {
+		version := 1
+		if path == pathLogV2 {
+			version = 2
+		}
+		f := newFake(t)
+		inner := f.Config.Handler
+		n, always := 0, false
+		f.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == path {
+				n++
+				if n == 1 {
+					w.WriteHeader(502)
+					return
+				}
+				if n == 2 || always {
+					w.Header().Set("Location", "/api/v1/log/entries/not-hex")
+					w.WriteHeader(409)
+					return
+				}
+			}
+			inner.ServeHTTP(w, r)
+		})
+		if err := signAll(t.Context(), t, f.services(version)); err != nil {
+			t.Errorf("rekor v%d: %v", version, err)
+		}
+		always = true
+		wantError(t, signAll(t.Context(), t, f.services(version)), ReasonConflict)
+	}
+}
+
 // TestEdge79_Cancelled: whoever gives up gets the answer at once, and nothing
 // goes on.
 func TestEdge79_Cancelled(t *testing.T) {
