@@ -39,6 +39,8 @@
 // A [Verifier] is built once for a trusted root and is safe for concurrent
 // use. It remembers what does not depend on the bundle: parsed keys, the path
 // from each issuing authority to its anchor, and a bounded number of verified
-// checkpoints, which the bundles of one batch share. Validity is judged anew
-// for every bundle, at the bundle's own times.
+// checkpoints and leaf certificates, which the bundles of one batch or of one
+// run share. Validity is judged anew for every bundle, at the bundle's own
+// times. What is left is cryptography: a P-384 signature for a new leaf and
+// for each timestamp of the public authorities, P-256 for everything else.
 package sigstore
