@@ -119,24 +119,31 @@ func (g *graph) reaches(i, j int) bool {
 // label says what goes along a link: the file, or how many.
 func (l *link) label(most int) string {
 	if l.count == 1 && len(l.names) == 1 && l.names[0] != "" {
-		return plain(l.names[0], most)
+		s := l.names[0]
+		if i := strings.LastIndexByte(s, '/'); len(s) > most && i >= 0 && i < len(s)-1 {
+			s = s[i+1:]
+		}
+		return plain(s, most)
 	}
 	return count(l.count, "file")
 }
 
 // lines are what a node says below its name.
-func (n *node) lines(most int) []string {
+func (n *node) lines(r *verify.Report, most int) []string {
 	if n.stage == nil {
 		return nil
 	}
 	var out []string
+	if why := broke(r, n.stage); why != "" {
+		out = append(out, plain(why, most))
+	}
 	gs, more := first(groups(n.stage), 1)
 	for _, g := range gs {
-		t := typeName(g.predicateType, most-4)
+		times := ""
 		if g.count > 1 {
-			t += " ×" + itoa(g.count)
+			times = " ×" + itoa(g.count)
 		}
-		out = append(out, t)
+		out = append(out, typeName(g.predicateType, most-width(times))+times)
 		if who := signerText(g, most-3); who != "" {
 			out = append(out, "by "+who)
 		}
@@ -147,10 +154,20 @@ func (n *node) lines(most int) []string {
 	if in := inputText(n.stage, most-2); in != "" {
 		out = append(out, "+ "+in)
 	}
-	if len(n.stage.Statements) == 0 {
+	if len(out) == 0 {
 		out = append(out, stateText(n.stage.State))
 	}
 	return out
+}
+
+// broke is the reason why a stage fails, if a finding says it.
+func broke(r *verify.Report, s *verify.ReportStage) string {
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.Stage == s.Name && s.State == verify.StageFails {
+			return string(f.Reason)
+		}
+	}
+	return ""
 }
 
 // artifactsText names what was judged.
@@ -185,7 +202,7 @@ func mermaid(b *bytes.Buffer, r *verify.Report) {
 			continue
 		}
 		label := stateMark(n.stage.State) + " " + mermaidText(plain(n.name, 40))
-		for _, l := range n.lines(40) {
+		for _, l := range n.lines(r, 40) {
 			label += "<br/>" + mermaidText(l)
 		}
 		fmt.Fprintf(b, "  %s[\"%s\"]\n", id, label)
@@ -270,7 +287,7 @@ func DOT(w io.Writer, r *verify.Report, _ Options) error {
 				continue
 			}
 			label := stateMark(n.stage.State) + " " + dotText(plain(n.name, 40))
-			for _, l := range n.lines(40) {
+			for _, l := range n.lines(r, 40) {
 				if !strings.HasPrefix(l, "+ ") {
 					label += `\n` + dotText(l)
 				}

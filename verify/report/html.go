@@ -33,7 +33,7 @@ func HTML(w io.Writer, r *verify.Report, _ Options) error {
 		// A style attribute would need a hole in the content security policy,
 		// so the sizes of the pictures are part of the one style sheet.
 		css := pageCSS + fmt.Sprintf("#wide{width:%.0fpx;min-width:%.0fpx}#narrow{width:%.0fpx;min-width:%.0fpx}\n",
-			wide.width, wide.width*0.72, narrow.width, min(narrow.width, max(340, narrow.width*0.72)))
+			wide.width, wide.width*0.72, narrow.width, min(narrow.width, max(332, narrow.width*0.68)))
 		hash := sha256.Sum256([]byte(css))
 		verb := strings.ToLower(verdict(r))
 		fmt.Fprintf(b, `<!DOCTYPE html>

@@ -55,7 +55,8 @@ type Renderer func(w io.Writer, r *verify.Report, o Options) error
 // json, markdown, html, sarif, junit, mermaid, dot. The map is the caller's.
 func Renderers() map[string]Renderer {
 	return map[string]Renderer{
-		"text": Text, "json": JSON, "html": HTML, "mermaid": Mermaid, "dot": DOT,
+		"text": Text, "json": JSON, "markdown": Markdown, "html": HTML,
+		"sarif": SARIF, "junit": JUnit, "mermaid": Mermaid, "dot": DOT,
 	}
 }
 

@@ -19,7 +19,11 @@ const (
 	gapBeside = 22 // between the boxes of one layer
 	laneWidth = 20 // what a link needs that passes a layer
 	margin    = 12
-	boxText   = 25 // columns of text in a box
+	boxText   = 24 // columns of text in a box
+
+	narrowWidth = 156 // boxWidth and boxText from top to bottom: two boxes
+	narrowText  = 21  // stand beside each other on a telephone
+	narrowMost  = 2
 )
 
 // A picture is a layered drawing of a graph: Sugiyama's method in its simple
@@ -32,6 +36,8 @@ type picture struct {
 	routes []route
 	width  float64
 	height float64
+
+	boxWidth, boxText int
 }
 
 // A spot is where a node stands, or where a link passes a layer.
@@ -50,11 +56,13 @@ type route struct {
 }
 
 func newPicture(g *graph, down bool) *picture {
-	p := &picture{g: g, down: down}
+	p := &picture{g: g, down: down, boxWidth: boxWidth, boxText: boxText}
 	layer := layersOf(g)
 	size := float64(boxHeight)
 	if down {
-		size = boxWidth
+		p.boxWidth, p.boxText = narrowWidth, narrowText
+		size = narrowWidth
+		thin(g, layer)
 	}
 	most := 0
 	for i := range g.nodes {
@@ -74,8 +82,10 @@ func newPicture(g *graph, down bool) *picture {
 		}
 		r.spots = append(r.spots, p.spots[l.to])
 		for i := 1; i < len(r.spots); i++ {
-			r.spots[i].prev = append(r.spots[i].prev, r.spots[i-1])
 			r.spots[i-1].next = append(r.spots[i-1].next, r.spots[i])
+			if !l.hidden {
+				r.spots[i].prev = append(r.spots[i].prev, r.spots[i-1])
+			}
 		}
 		p.routes = append(p.routes, r)
 	}
@@ -158,6 +168,42 @@ func layersOf(g *graph) []int {
 	return layer
 }
 
+// thin moves nodes to later layers until no layer has more than narrowMost,
+// stages that others only report on first, as Coffman and Graham's method does.
+func thin(g *graph, layer []int) {
+	var order, rank []int
+	about := make([]bool, len(g.nodes))
+	for _, l := range g.links {
+		about[l.to] = about[l.to] || l.about
+	}
+	for i := range g.nodes {
+		order = append(order, i)
+		rank = append(rank, 2*layer[i])
+		if about[i] {
+			rank[i]++
+		}
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return rank[i] - rank[j] })
+	var full []int
+	for _, i := range order {
+		for _, l := range g.links {
+			if l.to == i {
+				layer[i] = max(layer[i], layer[l.from]+1)
+			}
+		}
+		for {
+			for len(full) <= layer[i] {
+				full = append(full, 0)
+			}
+			if full[layer[i]] < narrowMost {
+				break
+			}
+			layer[i]++
+		}
+		full[layer[i]]++
+	}
+}
+
 // order arranges each layer so that links cross little: every spot goes to the
 // mean place of its neighbours, layer by layer, forth and back.
 func (p *picture) order() {
@@ -236,7 +282,7 @@ func (p *picture) place() {
 			spread(l, want)
 		}
 	}
-	low, high := p.layers[0][0].at, 0.0
+	low, high := p.spots[0].at, p.spots[0].at
 	for _, l := range p.layers {
 		for _, s := range l {
 			low, high = min(low, s.at-s.size/2), max(high, s.at+s.size/2)
@@ -252,7 +298,7 @@ func (p *picture) place() {
 		across += float64(len(p.layers)*boxHeight + (len(p.layers)-1)*gapDown)
 		p.width, p.height = along, across
 	} else {
-		across += float64(len(p.layers)*boxWidth + (len(p.layers)-1)*gapAcross)
+		across += float64(len(p.layers)*p.boxWidth + (len(p.layers)-1)*gapAcross)
 		p.width, p.height = across, along
 	}
 }
@@ -291,14 +337,14 @@ func (p *picture) start(layer int) float64 {
 	if p.down {
 		return margin + float64(layer*(boxHeight+gapDown))
 	}
-	return margin + float64(layer*(boxWidth+gapAcross))
+	return margin + float64(layer*(p.boxWidth+gapAcross))
 }
 
 func (p *picture) end(layer int) float64 {
 	if p.down {
 		return p.start(layer) + boxHeight
 	}
-	return p.start(layer) + boxWidth
+	return p.start(layer) + float64(p.boxWidth)
 }
 
 // point turns (across, along) into x and y.
@@ -379,9 +425,9 @@ func (p *picture) write(b *bytes.Buffer, r *verify.Report, id string) {
 		b.WriteString(esc(linkTitle(p.g, l)))
 		fmt.Fprintf(b, "</title><path marker-end=\"url(#%s-%s)\" d=\"M%s", id, marker, p.point(x, y))
 		// Where one box has many links, their labels go to the other ends.
-		t := 0.34
+		t := 0.4
 		if outs[l.from] > ins[l.to] {
-			t = 0.66
+			t = 0.6
 		} else if outs[l.from] == ins[l.to] {
 			t = 0.5
 		}
@@ -396,9 +442,9 @@ func (p *picture) write(b *bytes.Buffer, r *verify.Report, id string) {
 				// The point of the curve at t.
 				u := 1 - t
 				bez := func(a, c, d, e float64) float64 { return u*u*u*a + 3*u*u*t*c + 3*u*t*t*d + t*t*t*e }
-				text := l.label(11)
+				text := l.label(9)
 				if p.down {
-					text = l.label(18)
+					text = l.label(16)
 				}
 				if l.broken {
 					text = "✗ " + text
@@ -429,23 +475,32 @@ func (p *picture) write(b *bytes.Buffer, r *verify.Report, id string) {
 // box draws a stage or what was judged. A nested svg cuts off what is too wide.
 func (p *picture) box(b *bytes.Buffer, r *verify.Report, n *node, x, y float64) {
 	class, title := "refused", verdict(r)
-	mark, lines := verdict(r), []string{}
-	name := artifactsText(r, boxText-2)
+	name, mark, lines := "", "", []string{}
 	switch {
 	case n.stage != nil:
 		class, mark = stateClass(n.stage.State), stateMark(n.stage.State)
-		name = plain(n.name, boxText-5)
+		name = plain(n.name, p.boxText-5)
 		title = plain(n.name, 80) + ": " + stateText(n.stage.State)
-		lines = n.lines(boxText)
+		lines = n.lines(r, p.boxText)
 		lines = lines[:min(3, len(lines))]
 	case r.Passed:
 		class = "pass"
 	}
 	fmt.Fprintf(b, "<svg class=\"box %s\" x=\"%.1f\" y=\"%.1f\" width=\"%d\" height=\"%d\"><title>%s</title><rect class=\"card\" x=\"1\" y=\"1\" width=\"%d\" height=\"%d\" rx=\"9\"/>",
-		class, x, y, boxWidth, boxHeight, esc(title), boxWidth-2, boxHeight-2)
+		class, x, y, p.boxWidth, boxHeight, esc(title), p.boxWidth-2, boxHeight-2)
 	if n.stage == nil {
-		fmt.Fprintf(b, "<text class=\"name\" x=\"%d\" y=\"38\" text-anchor=\"middle\">%s</text><text class=\"word\" x=\"%d\" y=\"58\" text-anchor=\"middle\">%s</text></svg>\n",
-			boxWidth/2, esc(name), boxWidth/2, esc(mark))
+		lines = []string{"no artifact", verdict(r)}
+		if len(r.Artifacts) > 0 {
+			lines[0] = plain(r.Artifacts[0].Name, p.boxText-5)
+		}
+		if len(r.Artifacts) > 1 {
+			lines = slices.Insert(lines, 1, "and "+itoa(len(r.Artifacts)-1)+" more")
+		}
+		for i, l := range lines {
+			class := map[int]string{0: "name", len(lines) - 1: "word"}[i]
+			fmt.Fprintf(b, "<text class=\"middle %s\" x=\"%d\" y=\"%d\">%s</text>", class, p.boxWidth/2, 58-10*len(lines)+20*i, esc(l))
+		}
+		b.WriteString("</svg>\n")
 		return
 	}
 	fmt.Fprintf(b, "<text class=\"mark\" x=\"12\" y=\"25\">%s</text><text class=\"name\" x=\"29\" y=\"25\">%s</text>", mark, esc(name))

@@ -196,7 +196,11 @@ func (t *text) stages() {
 		}
 		name := plain(s.Name, 20)
 		if len(gs) == 0 {
-			rows = append(rows, []string{name, stateText(s.State)})
+			state := stateText(s.State)
+			if why := broke(t.r, s); why != "" {
+				state += ": " + plain(why, 40)
+			}
+			rows = append(rows, []string{name, state})
 			states = append(states, s.State)
 			continue
 		}
