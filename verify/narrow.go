@@ -296,10 +296,14 @@ func (n *narrowing) stage(path string, p, c *Stage) {
 		n.wider(path+".many", "that one wants a single run")
 	case c.Optional && !p.Optional:
 		n.wider(path+".optional", "that one wants the stage")
-	case p.Complete && !c.Complete:
-		n.wider(path+".complete", "that one wants it")
-	case (len(p.Products) > 0 || p.Complete) && !sameSet(c.Products, p.Products):
+	case len(p.Products) > 0 && !sameSet(c.Products, p.Products):
 		n.wider(path+".products", "want the same patterns")
+	case len(p.Products) > 0 && c.Complete && !p.Complete:
+		n.wider(path+".complete", "with products it admits what is used and matches none of them")
+	case len(p.Products) == 0 && p.Complete && !c.Complete:
+		n.wider(path+".complete", "that one wants it")
+	case len(p.Products) == 0 && p.Complete && len(c.Products) > 0:
+		n.wider(path+".products", "that one wants every product to be used")
 	}
 	n.subset(path+".inputs", c.Inputs, p.Inputs, "input")
 	n.subset(path+".after", p.After, c.After, "stage to come after")

@@ -91,7 +91,7 @@ func yamlOf(v reflect.Value, path string) (*yaml.Node, error) {
 				return nil, err
 			}
 			n.Content = append(n.Content, item)
-			short = short && item.Kind == yaml.ScalarNode && item.Style == 0 && len(item.Value) < 24
+			short = short && item.Kind == yaml.ScalarNode && item.Style == 0 && len(item.Value) < 24 && !strings.Contains(item.Value, ":")
 		}
 		if short && len(n.Content) <= 4 {
 			n.Style = yaml.FlowStyle // [build, test]
