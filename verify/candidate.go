@@ -241,6 +241,26 @@ func (c *candidate) product(want *provenance.ResourceDescriptor, f *flow) (at, m
 	return -1, misnamed
 }
 
+// meeting calls each for every subject that product could return.
+func (c *candidate) meeting(want *provenance.ResourceDescriptor, f *flow, each func(*provenance.ResourceDescriptor)) {
+	try := func(r *provenance.ResourceDescriptor) {
+		if r.Digest.Matches(want.Digest) && f.tied(want.Name, r.Name) {
+			each(r)
+		}
+	}
+	if c.byDigest == nil {
+		for i := range c.subjects {
+			try(&c.subjects[i])
+		}
+		return
+	}
+	for _, d := range want.Digest {
+		for _, i := range c.byDigest[d] {
+			try(&c.subjects[i])
+		}
+	}
+}
+
 // tied reports whether the names of a material and of the product that it
 // matches by digest fit the rule.
 func (f *flow) tied(material, product string) bool {
@@ -252,7 +272,7 @@ func (f *flow) tied(material, product string) bool {
 	case f.names == "same":
 		return material == product && material != ""
 	case f.names == "base":
-		return material != "" && path.Base(material) == path.Base(product)
+		return material != "" && product != "" && path.Base(material) == path.Base(product)
 	}
 	return true
 }

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -10,12 +11,14 @@ import (
 )
 
 // nameSource is what a Source may offer beyond finding by digest: attestations
-// with a subject of a name. It serves explanations only, after a refusal.
+// with a subject whose name ends in the same element of a path. It serves
+// explanations only, after a refusal.
 type nameSource interface {
 	findName(ctx context.Context, name string) ([][]byte, error)
 }
 
-// named returns the candidates of a stage that make something of the name.
+// named returns the candidates of a stage that make something whose name ends
+// in the same element.
 func (s *solver) named(st *stage, name string) ([]*candidate, error) {
 	src, ok := s.req.Evidence.(nameSource)
 	if !ok || name == "" || st.primary() == nil {
@@ -30,7 +33,9 @@ func (s *solver) named(st *stage, name string) ([]*candidate, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(list, func(c *candidate) bool {
-		return !s.stand(st.primary(), c).ok() || !slices.ContainsFunc(c.subjects, func(r provenance.ResourceDescriptor) bool { return r.Name == name })
+		return !s.stand(st.primary(), c).ok() || !slices.ContainsFunc(c.subjects, func(r provenance.ResourceDescriptor) bool {
+			return r.Name != "" && path.Base(r.Name) == path.Base(name)
+		})
 	}), nil
 }
 
@@ -70,6 +75,12 @@ func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDesc
 		if why != nil || err != nil {
 			return why, err
 		}
+	}
+	if rej := s.rejection(m); rej != nil {
+		f.Reason = rej.Reason
+		f.Message = fmt.Sprintf("the attestation that would account for material %s was rejected: %s", clean(m.Label()), clean(rej.Msg))
+		f.Mend = "get the attestation as it was signed, by a principal that the policy names"
+		return f, nil
 	}
 	f.Message = fmt.Sprintf("material %s comes from %s, as far as the evidence goes not at all", clean(m.Label()), st.sources())
 	if len(st.from)+len(st.inputs) == 0 {
@@ -156,14 +167,18 @@ func brief(set provenance.DigestSet) string {
 }
 
 // noFlow explains why nothing comes from a stage.
-func (s *solver) noFlow(st *stage, c *candidate, fl *flow) (*Finding, error) {
-	for i := range c.materials {
-		if why, err := s.altered(st, fl, c, &c.materials[i]); why != nil || err != nil {
-			return why, err
+func (s *solver) noFlow(st *stage, r *run, fl *flow) (*Finding, error) {
+	n := 0
+	for _, c := range r.cands {
+		n += len(c.materials)
+		for i := range c.materials {
+			if why, err := s.altered(st, fl, c, &c.materials[i]); why != nil || err != nil {
+				return why, err
+			}
 		}
 	}
-	return &Finding{Reason: ReasonNoFlow, WantStage: fl.stage.name, GotStage: st.name, Nearest: c.name(),
-		Message: fmt.Sprintf("none of the %d materials of %s is a product of %s", len(c.materials), st.name, fl.stage.name),
+	return &Finding{Reason: ReasonNoFlow, WantStage: fl.stage.name, GotStage: st.name, Nearest: r.cands[0].name(),
+		Message: fmt.Sprintf("none of the %d materials of %s is a product of %s", n, st.name, fl.stage.name),
 		Mend:    fmt.Sprintf("record what %s takes from %s", st.name, fl.stage.name)}, nil
 }
 
@@ -195,6 +210,13 @@ func (s *solver) nearest(st *stage, r *requirement, wants []want, must []int) {
 		}
 	}
 	const most = 5
+	var partly []*Finding // statements that are about some of it: telling only if nothing else is
+	defer func() {
+		for _, f := range partly {
+			s.fail(st, f)
+		}
+	}()
+	told := false
 	for n, i := range must {
 		if n == most {
 			break
@@ -224,10 +246,18 @@ func (s *solver) nearest(st *stage, r *requirement, wants []want, must []int) {
 		if len(whys) > 0 {
 			f := *whys[0]
 			f.File = w.res.Name
+			if f.Reason == ReasonDisagreement {
+				partly = append(partly, &f)
+				continue
+			}
 			s.fail(st, &f)
-			continue
+		} else {
+			s.fail(st, s.nothing(st, r, w))
 		}
-		s.fail(st, s.nothing(st, r, w))
+		told = true
+	}
+	if told {
+		partly = nil
 	}
 }
 
@@ -236,13 +266,11 @@ func (s *solver) nothing(st *stage, r *requirement, w want) *Finding {
 	f := &Finding{Reason: ReasonNoStatement, File: w.res.Name, Got: brief(w.res.Digest),
 		Message: fmt.Sprintf("no statement of type %s is about %s (%s)", strings.Join(r.types, " or "), clean(w.res.Label()), w.res.Digest[0].Short()),
 		Mend:    fmt.Sprintf("attest the stage %s for this very file", st.name)}
-	for _, d := range w.res.Digest {
-		for _, rej := range s.rejected[d] {
-			f.Reason = rej.Reason
-			f.Message = fmt.Sprintf("an attestation about %s was rejected: %s", clean(w.res.Label()), clean(rej.Msg))
-			f.Mend = "have it signed by a principal that the policy names"
-			return f
-		}
+	if rej := s.rejection(w.res); rej != nil {
+		f.Reason = rej.Reason
+		f.Message = fmt.Sprintf("an attestation about %s was rejected: %s", clean(w.res.Label()), clean(rej.Msg))
+		f.Mend = "get the attestation as it was signed, by a principal that the policy names"
+		return f
 	}
 	near, err := s.named(st, w.res.Name)
 	if err != nil || len(near) == 0 {
@@ -265,6 +293,16 @@ func (s *solver) nothing(st *stage, r *requirement, w want) *Finding {
 		}
 	}
 	return f
+}
+
+// rejection returns a rejected attestation that claims to be about a resource.
+func (s *solver) rejection(r *provenance.ResourceDescriptor) *RejectedError {
+	for _, d := range r.Digest {
+		if list := s.rejected[d]; len(list) > 0 {
+			return list[0]
+		}
+	}
+	return nil
 }
 
 // rank orders reasons by how much they tell: what came closest first.
@@ -360,6 +398,7 @@ func reportEdge(st *stage, e edge) ReportEdge {
 	switch {
 	case len(st.about) > 0:
 		out.From, out.To, out.About = e.consumer.name, st.name, true
+		out.Product, out.Name = e.res.Name, e.product.Name
 	case e.consumer != nil:
 		out.To = e.consumer.name
 	}
@@ -390,6 +429,7 @@ func (s *solver) reportStage(rs *ReportStage, st *stage, ch *choice, notes map[s
 	}
 	slices.SortFunc(cands, func(a, b *candidate) int { return a.id.Compare(b.id) })
 	seen := map[wantKey]bool{}
+	listed := map[*stage]map[provenance.Digest]bool{}
 	for _, c := range cands {
 		rst := ReportStatement{Digest: c.id.String(), PredicateType: "(package, looked into)", Signers: []ReportSigner{}, Products: len(c.subjects), Materials: len(c.materials)}
 		if c.vs != nil {
@@ -409,7 +449,7 @@ func (s *solver) reportStage(rs *ReportStage, st *stage, ch *choice, notes map[s
 				continue
 			}
 			for _, in := range st.inputs {
-				if in.admits(m) {
+				if in.admits(m) && (in.listedBy == nil || s.lists(in.listedBy, m, listed)) {
 					seen[keyOf(m)] = true
 					rs.Inputs = append(rs.Inputs, ReportInput{Input: in.name, Name: m.Label(), Digest: m.Digest})
 					break

@@ -116,14 +116,16 @@ func (s *solver) forbidden(st *stage, wants []want, which []int) (*Finding, erro
 	return nil, nil
 }
 
-// complete returns a finding unless an inventory shows that nothing about the
-// want was withheld.
+// complete returns a finding unless there is an inventory about the want, and
+// every one that counts shows that nothing was withheld: of two that disagree,
+// the one that misses something is believed.
 func (s *solver) complete(st *stage, r *requirement, w want) (*Finding, error) {
 	if !r.spec.Complete {
 		return nil, nil
 	}
 	why := &Finding{Reason: ReasonNoInventory, Mend: "issue an inventory of the evidence about the artifact",
 		Message: fmt.Sprintf("no inventory by a principal that the policy names lists the evidence about %s", clean(w.res.Label()))}
+	shown := false
 	list, err := s.union(w)
 	if err != nil {
 		return nil, err
@@ -140,29 +142,61 @@ func (s *solver) complete(st *stage, r *requirement, w want) (*Finding, error) {
 			why = stand.why
 			continue
 		}
-		missing, err := s.missingFrom(c, r, list)
-		switch {
-		case err != nil:
-			why = &Finding{Reason: ReasonPredicateBad, Nearest: c.id.String(), Message: fmt.Sprintf("inventory %s: %s", c.id.Short(), clean(err.Error()))}
-		case missing != "":
-			why = &Finding{Reason: ReasonWithheld, Nearest: c.id.String(), Want: missing,
-				Message: fmt.Sprintf("inventory %s lists statement %s about %s, which is not among the evidence", c.id.Short(), missing, clean(w.res.Label())),
-				Mend:    "give the evidence that is missing"}
-		default:
-			return nil, nil
+		listed, err := inventoried(c, r)
+		if err != nil {
+			return &Finding{Reason: ReasonPredicateBad, Nearest: c.id.String(), Message: fmt.Sprintf("inventory %s: %s", c.id.Short(), clean(err.Error()))}, nil
 		}
+		missing, err := s.missingFrom(c, listed)
+		if err != nil {
+			return nil, err
+		}
+		if missing != "" {
+			return &Finding{Reason: ReasonWithheld, Nearest: c.id.String(), Want: missing,
+				Message: fmt.Sprintf("inventory %s lists statement %s about %s, which is not among the evidence", c.id.Short(), missing, clean(w.res.Label())),
+				Mend:    "give the evidence that is missing"}, nil
+		}
+		shown = true
+	}
+	if shown {
+		return nil, nil
 	}
 	return why, nil
 }
 
-// missingFrom returns a statement that an inventory lists and that is not in
-// list.
-func (s *solver) missingFrom(inventory *candidate, r *requirement, list []*candidate) (string, error) {
+// missingFrom returns a listed statement that is not among the evidence about
+// the subjects of the inventory: it may be about any of them.
+func (s *solver) missingFrom(inventory *candidate, listed []provenance.Digest) (string, error) {
+	for i := 0; i < len(inventory.subjects) && len(listed) > 0; i++ {
+		for _, d := range inventory.subjects[i].Digest {
+			found, err := s.find(d)
+			if err != nil {
+				return "", err
+			}
+			listed = slices.DeleteFunc(listed, func(d provenance.Digest) bool {
+				_, ok := slices.BinarySearchFunc(found, d, func(c *candidate, d provenance.Digest) int { return c.id.Compare(d) })
+				return ok
+			})
+		}
+	}
+	if len(listed) == 0 {
+		return "", nil
+	}
+	return slices.MinFunc(listed, provenance.Digest.Compare).String(), nil
+}
+
+// inventoried returns the statements that an inventory lists, of the types of
+// a requirement.
+func inventoried(inventory *candidate, r *requirement) ([]provenance.Digest, error) {
 	p := strictjson.NewParser(inventory.vs.statement.Predicate(), 0)
-	missing, seen := "", false
+	seen := false
+	var list []provenance.Digest
 	err := p.Object(func(name []byte) error {
-		if string(name) != "statements" {
-			return p.Unknown(name, "statements")
+		switch string(name) {
+		case "statements":
+		case "createdOn": // see times
+			return p.Skip()
+		default:
+			return p.Unknown(name, "statements", "createdOn")
 		}
 		seen = true
 		return p.Array(func(int) error {
@@ -185,8 +219,8 @@ func (s *solver) missingFrom(inventory *candidate, r *requirement, list []*candi
 			if err != nil || pd.Algorithm() != provenance.SHA256 || typ == "" {
 				return p.Failf("inventory-entry", `want a statement's digest as "sha256:…" and its predicateType`)
 			}
-			if slices.Contains(r.types, typ) && missing == "" && !slices.ContainsFunc(list, func(c *candidate) bool { return c.id == pd }) {
-				missing = d
+			if slices.Contains(r.types, typ) {
+				list = append(list, pd)
 			}
 			return nil
 		})
@@ -197,7 +231,7 @@ func (s *solver) missingFrom(inventory *candidate, r *requirement, list []*candi
 	if err == nil && !seen {
 		err = errors.New("it has no list of statements")
 	}
-	return missing, err
+	return list, err
 }
 
 // judge checks what holds between stages, now that all are chosen.

@@ -225,3 +225,24 @@ func (e equals) Holds(vars map[string]any) (bool, error) {
 	}
 	return fmt.Sprint(got) == e.want, nil
 }
+
+// request asks about several artifacts.
+func request(artifacts []string, evidence ...[]byte) verify.Request {
+	r := verify.Request{Evidence: verify.NewEvidence(evidence...), At: now}
+	for _, a := range artifacts {
+		r.Artifacts = append(r.Artifacts, artifact(a))
+	}
+	return r
+}
+
+// reasonOf returns the reason of a refusal, "" for a pass and "error" for anything else.
+func reasonOf(err error) verify.Reason {
+	var r *verify.RefusedError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &r):
+		return r.Reason()
+	}
+	return "error"
+}

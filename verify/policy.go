@@ -164,7 +164,8 @@ type Stage struct {
 	// it. It must hold all the same when something does.
 	Optional bool `json:"optional,omitempty"`
 	// Products are patterns for names of products. When set, every product of
-	// the stage must match one of them and every pattern must match a product.
+	// the stage must match one of them (or, with Complete, be used), and every
+	// pattern must match a product.
 	Products []string `json:"products,omitempty"`
 	// Complete refuses products that the chain does not use, but for those
 	// that Products names.
@@ -276,9 +277,10 @@ type Inventory struct {
 // listed to show that it existed before: see Stage.After.
 const StatementMediaType = "application/vnd.in-toto+json"
 
-// InventoryType is the predicate type of inventories: {"statements":
-// [{"digest": "sha256:…", "predicateType": "…"}]}, about the subjects of those
-// statements.
+// InventoryType is the predicate type of inventories: {"createdOn": "…",
+// "statements": [{"digest": "sha256:…", "predicateType": "…"}]}, about the
+// subjects of those statements. CreatedOn (RFC 3339) is what it claims where
+// no trusted time says when it was signed.
 const InventoryType = "https://hallmark.build/attestation/inventory/v1"
 
 // A Revocation names one thing that no longer counts.

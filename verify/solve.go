@@ -415,6 +415,9 @@ func (s *solver) union(w want) ([]*candidate, error) {
 // onlyFrom reports whether a material could come from no stage or input of its
 // consumer but st.
 func (s *solver) onlyFrom(st *stage, w want) (bool, error) {
+	if s.mayBeStatement(w.consumer, w.res) {
+		return false, nil // of a stage in after
+	}
 	for _, in := range w.consumer.inputs {
 		if in.admits(w.res) {
 			return false, nil // what listedBy says is seen when all is chosen
@@ -459,15 +462,20 @@ func (s *solver) comesFrom(f *flow, m *provenance.ResourceDescriptor) *provenanc
 func (s *solver) targets(st *stage) []want {
 	var out []want
 	seen := map[wantKey]bool{}
+	overlap := false
 	add := func(r *provenance.ResourceDescriptor, a *about) {
-		if (a.products == nil || a.products.Match(r.Name)) && !seen[keyOf(r)] {
+		if a.products != nil && !a.products.Match(r.Name) {
+			return
+		}
+		overlap = true
+		if !seen[keyOf(r)] {
 			seen[keyOf(r)] = true
 			out = append(out, want{res: r, consumer: a.stage, must: true})
 		}
 	}
 	for _, a := range st.about {
 		ch := &s.chosen[a.stage.index]
-		before := len(out)
+		overlap = ch.absent
 		for i := range ch.used {
 			add(ch.used[i].product, a)
 		}
@@ -480,9 +488,7 @@ func (s *solver) targets(st *stage) []want {
 				}
 			}
 		}
-		if len(out) == before && !ch.absent && !slices.ContainsFunc(ch.used, func(e edge) bool {
-			return seen[keyOf(e.product)] && (a.products == nil || a.products.Match(e.product.Name))
-		}) {
+		if !overlap {
 			return nil // an empty overlap is never a pass
 		}
 	}
@@ -743,7 +749,7 @@ func (s *solver) many(st *stage, wants []want, covered []bool, runs []*run, try 
 		}
 	}
 	if next < 0 {
-		if len(runs) == 0 {
+		if len(runs) == 0 || idle(runs) {
 			return false, nil
 		}
 		return try(runs)
@@ -764,73 +770,104 @@ func (s *solver) many(st *stage, wants []want, covered []bool, runs []*run, try 
 	return s.many(st, wants, now, runs, try)
 }
 
+// idle reports whether one of the runs covers nothing that no other covers: a
+// set with such a run is not a choice (docs/chain.md, F5 and A2).
+func idle(runs []*run) bool {
+	return slices.ContainsFunc(runs, func(r *run) bool {
+		for i, ok := range r.cover {
+			if ok && !slices.ContainsFunc(runs, func(o *run) bool { return o != r && o.cover[i] }) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // choose checks what can be checked of a stage's runs by themselves, and makes
 // them the choice.
 func (s *solver) choose(st *stage, wants []want, runs []*run) (bool, error) {
-	ch := choice{runs: runs}
-	for i := range wants {
-		for _, r := range runs {
-			if !r.cover[i] {
-				continue
-			}
-			product := wants[i].res
-			if len(r.cands) > 0 {
-				at, _ := r.cands[0].product(wants[i].res, wants[i].flow)
-				product = &r.cands[0].subjects[at]
-			}
-			ch.used = append(ch.used, edge{product, wants[i]})
-			break
-		}
+	ch := choice{runs: runs, used: used(wants, runs)}
+	if f := s.products(st, &ch); f != nil {
+		s.fail(st, f)
+		return false, nil
 	}
 	for _, r := range runs {
-		for _, c := range r.cands {
-			if f := s.products(st, c, &ch); f != nil {
-				s.fail(st, f)
-				return false, nil
-			}
-			if len(st.about) > 0 {
-				continue // about its subjects; it hands nothing on
-			}
-			ok, err := s.materials(st, c)
-			if !ok || err != nil {
-				return false, err
-			}
+		if len(st.about) > 0 {
+			break // about its subjects; it hands nothing on
+		}
+		ok, err := s.materials(st, r)
+		if !ok || err != nil {
+			return false, err
 		}
 	}
 	s.chosen[st.index] = ch
 	return true, nil
 }
 
-// products checks the names of a statement's products, and that the chain uses them all
-// where the policy demands completeness.
-func (s *solver) products(st *stage, c *candidate, ch *choice) *Finding {
+// used returns every product of the runs by which a want is met. Statements
+// that agree by digest may still give the product different names, or digests
+// under more algorithms, and what is about the product must be about all of these.
+func used(wants []want, runs []*run) []edge {
+	var out []edge
+	for i := range wants {
+		first := len(out)
+		for _, r := range runs {
+			if !r.cover[i] {
+				continue
+			}
+			if len(r.cands) == 0 { // nothing but "none" requirements
+				out = append(out, edge{wants[i].res, wants[i]})
+			}
+			for _, c := range r.cands {
+				c.meeting(wants[i].res, wants[i].flow, func(p *provenance.ResourceDescriptor) {
+					if !slices.ContainsFunc(out[first:], func(e edge) bool { return keyOf(e.product) == keyOf(p) }) {
+						out = append(out, edge{p, wants[i]})
+					}
+				})
+			}
+		}
+	}
+	return out
+}
+
+// products checks the names of a stage's products, and that the chain uses
+// them all where the policy demands completeness.
+func (s *solver) products(st *stage, ch *choice) *Finding {
 	if len(st.products) == 0 && !st.spec.Complete {
 		return nil
 	}
+	used := map[wantKey]bool{}
+	if st.spec.Complete {
+		for i := range ch.used {
+			used[keyOf(ch.used[i].product)] = true
+		}
+	}
 	met := make([]bool, len(st.products))
-	for i := range c.subjects {
-		r := &c.subjects[i]
-		named := false
-		for j, p := range st.products {
-			if p.Match(r.Name) {
-				named, met[j] = true, true
+	for _, r := range ch.runs {
+		for _, c := range r.cands {
+			for i := range c.subjects {
+				p := &c.subjects[i]
+				named := used[keyOf(p)]
+				for j, pattern := range st.products {
+					if pattern.Match(p.Name) {
+						named, met[j] = true, true
+					}
+				}
+				if named {
+					continue
+				}
+				msg := "%s is not a product that the stage may have"
+				if st.spec.Complete {
+					msg = "%s is a product that the chain does not use"
+				}
+				return &Finding{Reason: ReasonIncomplete, File: p.Name, Got: brief(p.Digest), GotStage: st.name, Nearest: c.name(),
+					Message: fmt.Sprintf(msg, clean(p.Label())), Mend: "remove it, or name it in products"}
 			}
 		}
-		used := slices.ContainsFunc(ch.used, func(e edge) bool { return r.Digest.Matches(e.product.Digest) })
-		if named || st.spec.Complete && used {
-			continue
-		}
-		msg := "%s is not a product that the stage may have"
-		if st.spec.Complete {
-			msg = "%s is a product that the chain does not use"
-		}
-		return &Finding{Reason: ReasonIncomplete, File: r.Name, Got: brief(r.Digest), GotStage: st.name, Nearest: c.name(),
-			Message: fmt.Sprintf(msg, clean(r.Label())), Mend: "remove it, or name it in products"}
 	}
 	for j, ok := range met {
 		if !ok {
-			return &Finding{Reason: ReasonIncomplete, Nearest: c.name(),
-				Message: fmt.Sprintf("no product is named %s", st.spec.Products[j])}
+			return &Finding{Reason: ReasonIncomplete, Message: fmt.Sprintf("no product is named %s", st.spec.Products[j])}
 		}
 	}
 	return nil
@@ -838,40 +875,43 @@ func (s *solver) products(st *stage, c *candidate, ch *choice) *Finding {
 
 func (c *candidate) name() string { return c.id.String() }
 
-// materials checks that every material of a chosen statement can be accounted
-// for: by the products of some statement of a stage in from, or by an input.
-// Whether it is, by what is chosen for those stages, is judged at the end.
-func (s *solver) materials(st *stage, c *candidate) (bool, error) {
+// materials checks that every material of a run can be accounted for: by the
+// products of some statement of a stage in from, or by an input; and that
+// something can come from every stage in from. Whether it does, by what is
+// chosen for those stages, is judged at the end.
+func (s *solver) materials(st *stage, r *run) (bool, error) {
 	flowing := make([]bool, len(st.from))
-	for i := range c.materials {
-		m := &c.materials[i]
-		ok := false
-		for _, in := range st.inputs {
-			ok = ok || in.admits(m)
-		}
-		for j, f := range st.from {
-			if ok && flowing[j] || len(m.Digest) == 0 || !f.takes(m) {
-				continue
+	for _, c := range r.cands {
+		for i := range c.materials {
+			m := &c.materials[i]
+			ok := false
+			for _, in := range st.inputs {
+				ok = ok || in.admits(m)
 			}
-			possible, err := s.possible(f.stage, want{res: m, consumer: st, flow: f})
-			if err != nil {
-				return false, err
+			for j, f := range st.from {
+				if ok && flowing[j] || len(m.Digest) == 0 || !f.takes(m) {
+					continue
+				}
+				possible, err := s.possible(f.stage, want{res: m, consumer: st, flow: f})
+				if err != nil {
+					return false, err
+				}
+				ok = ok || possible
+				flowing[j] = flowing[j] || possible
 			}
-			ok = ok || possible
-			flowing[j] = flowing[j] || possible
-		}
-		if !ok && !s.mayBeStatement(st, m) {
-			f, err := s.unaccounted(st, c, m)
-			if err != nil {
-				return false, err
+			if !ok && !s.mayBeStatement(st, m) {
+				f, err := s.unaccounted(st, c, m)
+				if err != nil {
+					return false, err
+				}
+				s.fail(st, f)
+				return false, nil
 			}
-			s.fail(st, f)
-			return false, nil
 		}
 	}
 	for j, f := range st.from {
 		if !flowing[j] && !f.optional && !f.stage.spec.Optional {
-			fd, err := s.noFlow(st, c, f)
+			fd, err := s.noFlow(st, r, f)
 			if err != nil {
 				return false, err
 			}
@@ -910,22 +950,7 @@ func (in *input) admits(m *provenance.ResourceDescriptor) bool {
 	if len(in.algorithms) > 0 && !slices.ContainsFunc(in.algorithms, func(a provenance.Algorithm) bool { return !m.Digest.Get(a).IsZero() }) {
 		return false
 	}
-	if in.digests == nil {
-		return true
-	}
-	hit := false
-	for _, d := range m.Digest {
-		if in.digests[d] {
-			hit = true
-			continue
-		}
-		for e := range in.digests {
-			if e.Algorithm() == d.Algorithm() && len(in.digests) == 1 {
-				return false
-			}
-		}
-	}
-	return hit
+	return in.digests == nil || slices.ContainsFunc(m.Digest, func(d provenance.Digest) bool { return in.digests[d] })
 }
 
 // uses reports whether the statement is part of the solution.

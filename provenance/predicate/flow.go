@@ -212,6 +212,8 @@ func timeFieldsOf(predicateType string) (timeFields, bool) {
 		return timeFields{start: "timestamp", local: true}, true
 	case TypeSourceProvenance, TypeSourceProvenanceDraft, TypeTagProvenance, TypeTagProvenanceDraft:
 		return timeFields{start: "created_on"}, true
+	case "https://hallmark.build/attestation/inventory/v1": // verify.InventoryType
+		return timeFields{start: "createdOn"}, true
 	}
 	switch {
 	case isSPDX2(predicateType):
