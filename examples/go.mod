@@ -4,4 +4,6 @@ go 1.26.8
 
 require github.com/hallmark-build/hallmark v0.0.0
 
+require github.com/sigstore/sigstore-go v1.3.0 // indirect
+
 replace github.com/hallmark-build/hallmark => ..

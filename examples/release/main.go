@@ -27,7 +27,6 @@ import (
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/provenance/record"
-	"github.com/hallmark-build/hallmark/sign"
 	"github.com/hallmark-build/hallmark/verify"
 	"github.com/hallmark-build/hallmark/verify/cel"
 	"github.com/hallmark-build/hallmark/verify/report"
@@ -44,6 +43,7 @@ type config struct {
 	product        string   // -product
 	tamper         string
 	keys           string
+	keyless        string // folder of a Sigstore instance: -keyless
 	asJSON         bool
 	epoch          time.Time // of the release: SOURCE_DATE_EPOCH, else the commit, else 1980
 }
@@ -96,6 +96,7 @@ func parse(args []string) (*config, error) {
 	flags.StringVar(&c.product, "product", "", "the file that the command makes, relative to -C")
 	flags.StringVar(&c.tamper, "tamper", "", "show an attack being refused: "+strings.Join(attacks, ", "))
 	flags.StringVar(&c.keys, "keys", "", "a folder with a private key for each stage (source.key, build.key, ...); default: keys made for this run and then forgotten")
+	flags.StringVar(&c.keyless, "keyless", "", "sign with identities instead of keys: the folder that examples/sigstore-stack writes")
 	flags.BoolVar(&c.asJSON, "json", false, "print the report as JSON and nothing else")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), "usage: release [flags] [PACKAGE]\n       release -product FILE [flags] -- CMD ARGS...\n\n"+
@@ -111,6 +112,8 @@ func parse(args []string) (*config, error) {
 		return nil, fmt.Errorf("-tamper: want one of %s", strings.Join(attacks, ", "))
 	case len(c.command) > 0 && (c.product == "" || flags.NArg() > 0):
 		return nil, errors.New("a command needs -product FILE and no package")
+	case c.keyless != "" && c.keys != "":
+		return nil, errors.New("-keyless and -keys exclude each other")
 	case len(c.command) == 0 && c.product != "":
 		return nil, errors.New("-product needs a command after --")
 	case flags.NArg() > 1:
@@ -148,8 +151,9 @@ type releaser struct {
 	rel     string // -C within it, with slashes
 	work    string // the snapshot of the source tree that is built
 	git     *record.GitState
-	signers map[string]sign.Signer
-	public  map[string]string // PEM
+	signers map[string]signer
+	who     map[string]verify.Principals // who they are, for the policy
+	roots   [][]byte                     // trusted_root.json, with -keyless
 
 	binary     provenance.Artifact
 	evidence   [][]byte
@@ -195,7 +199,7 @@ func (r *releaser) release(ctx context.Context) (*verify.Report, error) {
 		return nil, err
 	}
 	r.say("\n")
-	for _, f := range append(r.released(), r.name+".intoto.jsonl", "policy.yaml", r.name+".report.json", r.name+".report.html") {
+	for _, f := range append(r.released(), r.evidenceFile(), "policy.yaml", r.name+".report.json", r.name+".report.html") {
 		if info, err := os.Stat(filepath.Join(r.out, f)); err == nil {
 			r.say("  %-40s %10s\n", filepath.Join(r.out, f), cli.Bytes(info.Size()))
 		}
@@ -212,6 +216,14 @@ func (r *releaser) say(format string, args ...any) {
 // released are the files that people download, all of which are judged.
 func (r *releaser) released() []string {
 	return []string{r.name + ".tar.gz", r.name, r.name + ".cdx.json", r.name + ".spdx.json"}
+}
+
+// evidenceFile holds the attestations, one a line.
+func (r *releaser) evidenceFile() string {
+	if r.keyless != "" {
+		return r.name + ".sigstore.jsonl"
+	}
+	return r.name + ".intoto.jsonl"
 }
 
 // prepare finds the source tree, makes a snapshot to build from (so that what
@@ -255,7 +267,7 @@ func (r *releaser) prepare(ctx context.Context) (cleanup func(), err error) {
 	if err := os.MkdirAll(r.out, 0o755); err != nil {
 		return nil, err
 	}
-	if err := r.makeSigners(); err != nil {
+	if err := r.makeSigners(ctx); err != nil {
 		return nil, err
 	}
 	r.statements = map[string]*provenance.Statement{}
@@ -265,32 +277,9 @@ func (r *releaser) prepare(ctx context.Context) (cleanup func(), err error) {
 	return func() { os.RemoveAll(r.work) }, nil
 }
 
-func (r *releaser) makeSigners() error {
-	r.signers, r.public = map[string]sign.Signer{}, map[string]string{}
-	for _, stage := range stages {
-		key, err := sign.GenerateKey(sign.ECDSAP256)
-		scheme := sign.Scheme("")
-		if err == nil && r.keys != "" {
-			key, scheme, err = sign.ReadPrivateKey(filepath.Join(r.keys, stage+".key"), func() ([]byte, error) {
-				return []byte(os.Getenv("HALLMARK_KEY_PASSWORD")), nil
-			})
-		}
-		if err != nil {
-			return err
-		}
-		if r.signers[stage], err = sign.NewSigner(key, scheme); err != nil {
-			return err
-		}
-		if r.public[stage], err = publicPEM(key.Public()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // attest signs a statement as a stage and keeps it as evidence.
 func (r *releaser) attest(ctx context.Context, stage string, st *provenance.Statement) error {
-	env, err := sign.Statement(ctx, st, r.signers[stage])
+	env, err := r.signers[stage](ctx, st)
 	if err != nil {
 		return err
 	}
@@ -305,11 +294,11 @@ func (r *releaser) verify(ctx context.Context) (*verify.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := verify.New(policy, verify.Options{Conditions: cel.Compiler{}})
+	verifier, err := verify.New(policy, verify.Options{Conditions: cel.Compiler{}, SigstoreRoots: r.roots})
 	if err != nil {
 		return nil, err
 	}
-	evidence, err := verify.ReadEvidence(ctx, filepath.Join(r.out, r.name+".intoto.jsonl"))
+	evidence, err := verify.ReadEvidence(ctx, filepath.Join(r.out, r.evidenceFile()))
 	if err != nil {
 		return nil, err
 	}

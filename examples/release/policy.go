@@ -23,7 +23,7 @@ func (r *releaser) policy() *verify.Policy {
 	}
 	for _, s := range stages {
 		if s != "test" || r.pattern != "" {
-			p.Principals[s] = verify.Principals{Key: r.public[s]}
+			p.Principals[s] = r.who[s]
 		}
 	}
 	link := func(stage string) []verify.Requirement {

@@ -4,10 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -408,13 +405,5 @@ func (r *releaser) publish(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%d files, %d attestations", len(link.Materials), len(r.evidence)),
-		sign.WriteBundle(filepath.Join(r.out, r.name+".intoto.jsonl"), r.evidence...)
-}
-
-func publicPEM(pub crypto.PublicKey) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return "", err
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), nil
+		sign.WriteBundle(filepath.Join(r.out, r.evidenceFile()), r.evidence...)
 }

@@ -45,7 +45,7 @@ func (r *releaser) attack(after string) error {
 				r.evidence[i] = forged
 			}
 		}
-		return sign.WriteBundle(filepath.Join(r.out, r.name+".intoto.jsonl"), r.evidence...)
+		return sign.WriteBundle(filepath.Join(r.out, r.evidenceFile()), r.evidence...)
 	}
 	return nil
 }
@@ -61,9 +61,13 @@ func appendTo(file, text string) error {
 // forge makes the build's provenance name another builder and leaves the
 // signature as it is; nil for other statements.
 func forge(envelope []byte) ([]byte, error) {
-	var env map[string]any
-	if err := json.Unmarshal(envelope, &env); err != nil {
+	var line map[string]any
+	if err := json.Unmarshal(envelope, &line); err != nil {
 		return nil, err
+	}
+	env := line
+	if inner, ok := line["dsseEnvelope"].(map[string]any); ok { // a Sigstore bundle
+		env = inner
 	}
 	payload, err := base64.StdEncoding.DecodeString(fmt.Sprint(env["payload"]))
 	if err != nil {
@@ -73,5 +77,5 @@ func forge(envelope []byte) ([]byte, error) {
 		return nil, nil
 	}
 	env["payload"] = bytes.Replace(payload, []byte(builder), []byte(builder+"-evil"), 1)
-	return json.Marshal(env)
+	return json.Marshal(line)
 }
