@@ -1,8 +1,11 @@
 package sigstack
 
 import (
+	"bufio"
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -12,6 +15,9 @@ import (
 
 func TestMain(m *testing.M) {
 	Main()
+	if dir := os.Getenv("SIGSTACK_TEST_PARENT"); dir != "" {
+		abandon(dir)
+	}
 	os.Exit(m.Run())
 }
 
@@ -50,6 +56,58 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 	buf := make([]byte, 1<<16)
 	t.Errorf("goroutines: %d before, %d after\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
+}
+
+// abandon starts a stack, says who its processes are, and waits to be killed.
+func abandon(dir string) {
+	s, err := Start(context.Background(), dir, Options{})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	for _, c := range s.children {
+		fmt.Print(c.cmd.Process.Pid, " ")
+	}
+	fmt.Println()
+	select {}
+}
+
+// TestParentKilled kills a process that runs a stack, in the way that leaves
+// it no time to clean up.
+func TestParentKilled(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), "SIGSTACK_TEST_PARENT="+t.TempDir())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	cmd.Process.Kill()
+	cmd.Wait()
+	pids := strings.Fields(line)
+	if err != nil || len(pids) < 3 {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	alive := func(pid string) bool {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		// A process that nobody has waited for yet is a Z.
+		return err == nil && !strings.Contains(string(stat), ") Z ")
+	}
+	for _, pid := range pids {
+		for i := 0; alive(pid); i++ {
+			if i == 500 {
+				t.Fatalf("process %s outlived its parent", pid)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 }
 
 func TestStartCancelled(t *testing.T) {
