@@ -96,7 +96,7 @@ func (s *solver) admit(raws [][]byte) ([]*candidate, []*RejectedError, error) {
 		sum := sha256.Sum256(raw)
 		c, seen := s.raw[sum]
 		if !seen {
-			o := s.open(raw)
+			o := s.openShared(raw, sum)
 			if o.rejected != nil {
 				c = &candidate{opened: *o}
 			} else {
@@ -119,6 +119,20 @@ func (s *solver) admit(raws [][]byte) ([]*candidate, []*RejectedError, error) {
 		return strings.Compare(a.Msg, b.Msg)
 	})
 	return list, slices.CompactFunc(rejected, func(a, b *RejectedError) bool { return a.Reason == b.Reason && a.Msg == b.Msg }), nil
+}
+
+// openShared is open, once in a batch.
+func (s *solver) openShared(raw []byte, sum [32]byte) *opened {
+	if s.shared == nil {
+		return s.open(raw)
+	}
+	k := keyAt(sum, s.at)
+	o := s.shared.get(k)
+	if o == nil {
+		o = s.open(raw)
+		s.shared.put(k, o)
+	}
+	return o
 }
 
 // open is Open with what follows from the statement.

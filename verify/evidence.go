@@ -10,6 +10,7 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
+	"path"
 	"slices"
 
 	"github.com/hallmark-build/hallmark/internal/dsse"
@@ -186,7 +187,7 @@ func (b *batch) add(seed maphash.Seed, attestation []byte, at location) error {
 			b.keys = append(b.keys, key{maphash.Comparable(seed, d), number})
 		}
 		if sub.Name != "" {
-			b.keys = append(b.keys, key{maphash.Comparable(seed, nameKey{sub.Name}), number})
+			b.keys = append(b.keys, key{maphash.Comparable(seed, nameKey{path.Base(sub.Name)}), number})
 		}
 	}
 	mine := b.keys[from:]
@@ -228,11 +229,12 @@ func (e *Evidence) Find(ctx context.Context, d provenance.Digest) ([][]byte, err
 	return e.read(ctx, list)
 }
 
-// findName returns attestations with a subject of that name. There may be very
-// many, and they only help to explain: those with the least digests will do,
-// which are the same in whatever order they were indexed.
+// findName returns attestations with a subject whose name ends in the same
+// element of a path. There may be very many, and they only help to explain:
+// those with the least digests will do, which are the same in whatever order
+// they were indexed.
 func (e *Evidence) findName(ctx context.Context, name string) ([][]byte, error) {
-	list := e.lookUp(maphash.Comparable(e.seed, nameKey{name}))
+	list := e.lookUp(maphash.Comparable(e.seed, nameKey{path.Base(name)}))
 	return e.read(ctx, list[:min(len(list), limits.EvidencePerName)])
 }
 

@@ -33,6 +33,11 @@ type Request struct {
 // back from the artifacts by digest, such that everything the policy asks for
 // holds of that one choice.
 func (v *Verifier) Verify(ctx context.Context, req Request) (*Proof, error) {
+	return v.verify(ctx, req, nil)
+}
+
+// verify is Verify with a cache of opened attestations, if not nil.
+func (v *Verifier) verify(ctx context.Context, req Request, shared *openedCache) (*Proof, error) {
 	switch {
 	case v == nil || v.final == nil:
 		return nil, errors.New("verify: the Verifier was not made by New")
@@ -44,7 +49,7 @@ func (v *Verifier) Verify(ctx context.Context, req Request) (*Proof, error) {
 		return nil, errors.New("verify: the request has no instant of judgement")
 	}
 	s := &solver{
-		v: v, ctx: ctx, req: &req, at: req.At.UTC(),
+		v: v, ctx: ctx, req: &req, at: req.At.UTC(), shared: shared,
 		found:    map[provenance.Digest][]*candidate{},
 		rejected: map[provenance.Digest][]*RejectedError{},
 		raw:      map[[32]byte]*candidate{},
@@ -108,6 +113,7 @@ type solver struct {
 
 	found    map[provenance.Digest][]*candidate
 	rejected map[provenance.Digest][]*RejectedError
+	shared   *openedCache // of a batch, or nil
 	raw      map[[32]byte]*candidate
 	byID     map[provenance.Digest]*candidate
 

@@ -66,6 +66,9 @@ const (
 	EvidenceFound   = 1 << 30
 	EvidencePerName = 64
 
+	// BatchCache is how many bytes of opened attestations a batch keeps, about.
+	BatchCache = 512 << 20
+
 	// Policy is the largest policy document, in bytes.
 	Policy = 4 << 20
 
@@ -250,4 +253,12 @@ const (
 	ReportMessage = 1000
 	ReportList    = 100
 	ReportDrawn   = 48
+
+	// Summaries is the largest number of verification summaries that may rest
+	// on one another: looking for loops costs the square.
+	Summaries = 256
+
+	// RegistryAttestations is the largest number of attestations in one answer
+	// of a package registry.
+	RegistryAttestations = 64
 )
