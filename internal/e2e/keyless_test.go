@@ -243,27 +243,13 @@ func TestManagedKey(t *testing.T) {
 				t.Parallel()
 				ss, err := sigstore.NewKeySession(sv, key)
 				if name == "ed25519" && version == 2 {
-					var e *sigstore.Error
-					if !errors.As(err, &e) || e.Reason != sigstore.ReasonKey {
-						t.Fatalf("got %v, want a refusal of the key", err)
-					}
+					wantReason(t, err, sigstore.ReasonKey)
 					return
 				}
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer ss.Close()
-				b, err := ss.SignStatement(t.Context(), statement(t, "hello"))
-				if version == 1 && (name == "p384" || name == "p521") {
-					var e *sigstore.Error
-					if !errors.As(err, &e) || e.Reason != sigstore.ReasonKey {
-						t.Fatalf("got %v, want a refusal of the key", err)
-					}
-					return
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
 				hint, err := sigalg.KeyID(key.Public())
 				if err != nil {
 					t.Fatal(err)
@@ -275,13 +261,36 @@ func TestManagedKey(t *testing.T) {
 				material := root.TrustedMaterialCollection{trusted, root.NewTrustedPublicKeyMaterialFromMapping(map[string]*root.ExpiringKey{
 					hint: root.NewExpiringKey(verifier, time.Time{}, time.Time{}),
 				})}
-				options := []verify.VerifierOption{verify.WithTransparencyLog(1), verify.WithSignedTimestamps(2)}
-				if err := peer(t, b, material, "hello", []verify.PolicyOption{verify.WithKey()}, options...); err != nil {
-					t.Errorf("%v\n%s", err, b)
+				check := func(b []byte) {
+					t.Helper()
+					options := []verify.VerifierOption{verify.WithTransparencyLog(1), verify.WithSignedTimestamps(2)}
+					if err := peer(t, b, material, "hello", []verify.PolicyOption{verify.WithKey()}, options...); err != nil {
+						t.Errorf("%v\n%s", err, b)
+					}
+					if err := peer(t, b, material, "hellO", []verify.PolicyOption{verify.WithKey()}, options...); err == nil {
+						t.Error("passes for another artifact")
+					}
 				}
-				if err := peer(t, b, material, "hellO", []verify.PolicyOption{verify.WithKey()}, options...); err == nil {
-					t.Error("passes for another artifact")
+				b, err := ss.SignArtifact(t.Context(), artifact(t, "hello"))
+				switch {
+				case name == "ed25519": // signs messages, not digests
+					wantReason(t, err, sigstore.ReasonKey)
+				case name == "p384": // wants a SHA-384, which artifacts do not have
+					wantReason(t, err, sigstore.ReasonInput)
+				case err != nil:
+					t.Error(err)
+				default:
+					check(b)
 				}
+				b, err = ss.SignStatement(t.Context(), statement(t, "hello"))
+				if version == 1 && (name == "p384" || name == "p521") {
+					wantReason(t, err, sigstore.ReasonKey)
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				check(b)
 			})
 		}
 	}
@@ -299,6 +308,14 @@ func TestManagedKey(t *testing.T) {
 			}
 		}
 	})
+}
+
+func wantReason(t testing.TB, err error, reason string) {
+	t.Helper()
+	var e *sigstore.Error
+	if !errors.As(err, &e) || e.Reason != reason {
+		t.Errorf("got error %v, want reason %s", err, reason)
+	}
 }
 
 func newSigner(t testing.TB, key crypto.Signer) sign.Signer {

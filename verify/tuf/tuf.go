@@ -37,6 +37,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -339,14 +340,12 @@ func (u *updater) target(name string) ([]byte, error) {
 	if u.offline {
 		return nil, fail(ReasonFetch, "target %q: not in the cache", name)
 	}
-	path := name
+	served := name
 	if u.trusted.Root.Signed.ConsistentSnapshot {
-		dir, base := filepath.ToSlash(filepath.Dir(filepath.FromSlash(name))), filepath.Base(filepath.FromSlash(name))
-		if path = hash + "." + base; dir != "." {
-			path = dir + "/" + path
-		}
+		dir, base := path.Split(name)
+		served = dir + hash + "." + base
 	}
-	data, err := u.download(u.targets, path, int(file.Length))
+	data, err := u.download(u.targets, served, int(file.Length))
 	if err != nil {
 		return nil, err
 	}

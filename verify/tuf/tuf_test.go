@@ -97,7 +97,7 @@ func TestEdge79_Server(t *testing.T) {
 		reason string
 	}{
 		"HTML":     {func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>")) }, ReasonMetadata},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, 302) }, ReasonFetch},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, http.StatusFound) }, ReasonFetch},
 		"500":      {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, ReasonFetch},
 		"404":      {http.NotFound, ReasonFetch},
 		"endless": {func(w http.ResponseWriter, r *http.Request) {
