@@ -178,6 +178,7 @@ func TestDigestTreeCache(t *testing.T) {
 }
 
 func BenchmarkDigestTree(b *testing.B) {
+	//lint:ignore SA1019 the tests run where they were built
 	root := runtime.GOROOT()
 	for _, cached := range []bool{false, true} {
 		b.Run(fmt.Sprintf("cache=%v", cached), func(b *testing.B) {

@@ -21,7 +21,6 @@ import (
 func fiveStages(b *testing.B) (*verify.Policy, [][]byte, []func() bool) {
 	keys := map[string]*ecdsa.PrivateKey{}
 	ps := map[string]verify.Principals{}
-	var names []string
 	for i := range 4 {
 		for _, s := range []string{"source", "build", "scan", "package", "release"} {
 			name := fmt.Sprintf("%s%d", s, i)
@@ -32,7 +31,6 @@ func fiveStages(b *testing.B) (*verify.Policy, [][]byte, []func() bool) {
 			keys[name] = k
 			der, _ := x509.MarshalPKIXPublicKey(k.Public())
 			ps[name] = verify.Principals{Key: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
-			names = append(names, name)
 		}
 	}
 	four := func(stage, typ string) []verify.Requirement {

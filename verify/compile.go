@@ -51,7 +51,6 @@ type Verifier struct {
 	inventory  *requirement
 	algorithms map[provenance.Algorithm]bool // nil: every strong one
 	revoked    revocations
-	notes      []string
 }
 
 // entry is one name in the policy's principals.

@@ -53,10 +53,11 @@ func TestEdge24_SpecSignature(t *testing.T) {
 		}
 		return n
 	}
-	key := &ecdsa.PublicKey{
-		Curve: elliptic.P256(),
-		X:     num("46950820868899156662930047687818585632848591499744589407958293238635476079160"),
-		Y:     num("5640078356564379163099075877009565129882514886557779369047442380624545832820"),
+	point := num("46950820868899156662930047687818585632848591499744589407958293238635476079160").FillBytes(make([]byte, 32))
+	point = append(point, num("5640078356564379163099075877009565129882514886557779369047442380624545832820").FillBytes(make([]byte, 32))...)
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{4}, point...))
+	if err != nil {
+		t.Fatal(err)
 	}
 	env, err := Parse([]byte(`{"payload": "aGVsbG8gd29ybGQ=", "payloadType": "http://example.com/HelloWorld", "signatures": [
 		{"sig": "A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA=="}]}`))

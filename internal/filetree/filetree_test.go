@@ -287,6 +287,7 @@ func TestEdge45_NamesAndCollisions(t *testing.T) {
 				}
 				return
 			}
+			//lint:ignore SA1011 the bad byte is what must not be printed
 			if e := wantReason(t, err, test.reason); strings.ContainsAny(e.Error(), "\n\x1b\xff") {
 				t.Errorf("message is not fit to print: %q", e.Error())
 			}

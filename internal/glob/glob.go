@@ -2,9 +2,9 @@
 // against patterns. The language is small on purpose, so that what a pattern
 // admits can be seen at a glance:
 //
-//	*   any characters but "/", also none
-//	**  any characters, also none
-//	\c  the character c itself
+//   - any characters but "/", also none
+//     **  any characters, also none
+//     \c  the character c itself
 //
 // Every other character stands for itself and the pattern always covers the
 // whole name, so "https://example.com/org" never matches

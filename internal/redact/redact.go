@@ -207,7 +207,7 @@ func (s *Set) Bytes(text []byte) []byte {
 // whether there was a secret, or perhaps a part of one, besides those words.
 func (s *Set) Cut(head, tail []byte) (h, t []byte, found bool) {
 	var edge []span
-	drop := len(head)
+	var drop int
 	if i := bytes.LastIndexAny(head, " \t\r\n"); i >= 0 && len(head)-i <= maxEdge {
 		drop = i + 1
 	} else {

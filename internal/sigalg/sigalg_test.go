@@ -103,7 +103,8 @@ func TestSignVerify(t *testing.T) {
 func TestForRefuses(t *testing.T) {
 	good := ecKey(t, elliptic.P256())
 	offCurve := good.PublicKey
-	offCurve.Y = new(big.Int).Add(offCurve.Y, big.NewInt(1)) //nolint:staticcheck // an invalid point is the point
+	//lint:ignore SA1019 an invalid point is the point
+	offCurve.Y = new(big.Int).Add(offCurve.Y, big.NewInt(1))
 	r := rsaKey(t, 2048).PublicKey
 	even, huge := r, r
 	even.E = 65536

@@ -119,10 +119,7 @@ func (l *tlog) verifySCT(s *sct, signed []byte) bool {
 	return verifyDigest(l.key, crypto.SHA256, signed, s.signature)
 }
 
-var (
-	tagVersion    = cryptobyteasn1.Tag(0).ContextSpecific().Constructed()
-	tagExtensions = cryptobyteasn1.Tag(3).ContextSpecific().Constructed()
-)
+var tagExtensions = cryptobyteasn1.Tag(3).ContextSpecific().Constructed()
 
 // precertificate removes the SCT list from a TBSCertificate (RFC 6962 3.2):
 // everything else stays as it is, byte for byte.

@@ -281,7 +281,8 @@ type outer struct {
 	Ptr    *inner           `json:"ptr"`
 	Raw    json.RawMessage  `json:"raw"`
 	Hidden string           `json:"-"`
-	Dash   string           `json:"-,"`
+	//lint:ignore SA5008 this is the tag for a field named "-"
+	Dash string `json:"-,"`
 	inner
 	*Embedded
 }

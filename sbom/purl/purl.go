@@ -64,7 +64,7 @@ func parse(s string) (p PURL, err error) {
 	}
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || !strings.EqualFold(scheme, "pkg") {
-		return p, errors.New("want the scheme pkg:")
+		return p, errors.New("the scheme is not pkg")
 	}
 	// Parsed from the right, as the specification has it, because separators
 	// may appear undecoded further left.

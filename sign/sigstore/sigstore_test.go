@@ -168,9 +168,9 @@ func TestEdge79_Servers(t *testing.T) {
 		"400": {func(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "no\x1b[31m "+r.Header.Get("Authorization"), 400)
 		}, ReasonStatus, 1},
-		"404": {http.NotFound, ReasonStatus, 1},
-		"500": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "oh", 500) }, ReasonStatus, 3},
-		"429": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "slow down", 429) }, ReasonStatus, 3},
+		"404":                        {http.NotFound, ReasonStatus, 1},
+		"500":                        {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "oh", 500) }, ReasonStatus, 3},
+		"http.StatusTooManyRequests": {func(w http.ResponseWriter, r *http.Request) { http.Error(w, "slow down", http.StatusTooManyRequests) }, ReasonStatus, 3},
 		"broken off": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			w.Header().Set("Content-Type", typed(r))

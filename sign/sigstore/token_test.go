@@ -131,7 +131,7 @@ func loginProvider(t *testing.T, change func(path string, answer map[string]any)
 			answer = map[string]any{"issuer": issuer, "authorization_endpoint": issuer + "/auth", "token_endpoint": issuer + "/token", "device_authorization_endpoint": issuer + "/device"}
 		case "/auth":
 			nonce = r.FormValue("nonce")
-			http.Redirect(w, r, r.FormValue("redirect_uri")+"?"+url.Values{"code": {"c"}, "state": {r.FormValue("state")}}.Encode(), 302)
+			http.Redirect(w, r, r.FormValue("redirect_uri")+"?"+url.Values{"code": {"c"}, "state": {r.FormValue("state")}}.Encode(), http.StatusFound)
 			return
 		case "/device":
 			answer = map[string]any{"device_code": "d", "user_code": "u", "verification_uri": issuer + "/activate", "interval": 1, "expires_in": 60}
