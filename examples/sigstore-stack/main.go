@@ -5,9 +5,11 @@
 //	go run ./examples/sigstore-stack -dir /tmp/stack
 //
 // It writes into the folder trusted_root.json, signing_config.json, root.json
-// (the TUF root) and token (an identity token, good for ten minutes), prints
-// what is where, and stays until it is interrupted. Nothing of it is left then
-// but those four files, which are good for nothing without it.
+// (the TUF root), token (an identity token, good for ten minutes) and
+// workflow_issuer (the URL of the issuer of workflow tokens, for
+// examples/release -keyless), prints what is where, and stays until it is
+// interrupted. Nothing of it is left then but those five files, which are good
+// for nothing without it.
 package main
 
 import (
@@ -66,6 +68,7 @@ func run(dir string, options sigstack.Options) (err error) {
 		"signing_config.json": config,
 		"root.json":           s.TUF.Root(),
 		"token":               []byte(s.EmailToken(options.User)),
+		"workflow_issuer":     []byte(s.Issuer.URL(sigstack.GitHub)),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return err
