@@ -3,10 +3,13 @@ package verify
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -116,6 +119,7 @@ type trustedKey struct {
 	id         string
 	from, till time.Time
 	raw        bool // signs the payload alone, see SchemeRawPayloadUnsafe
+	p1363      bool // see SchemeP1363
 }
 
 // NewTrust returns the Trust in the given public keys.
@@ -160,13 +164,16 @@ func parseKey(k Key) (trustedKey, error) {
 	if err != nil {
 		return trustedKey{}, err
 	}
-	want, raw := k.Scheme, k.Scheme == SchemeRawPayloadUnsafe
-	if raw {
+	want, raw, p1363 := k.Scheme, k.Scheme == SchemeRawPayloadUnsafe, k.Scheme == SchemeP1363
+	if raw || p1363 {
 		want = ""
 	}
 	scheme, err := sigalg.For(pub, sigalg.Scheme(want))
 	if err != nil {
 		return trustedKey{}, err
+	}
+	if _, isECDSA := pub.(*ecdsa.PublicKey); p1363 && !isECDSA {
+		return trustedKey{}, fmt.Errorf("scheme %q does not fit a key for %q", SchemeP1363, scheme)
 	}
 	id, err := sigalg.KeyID(pub)
 	if err != nil {
@@ -175,7 +182,7 @@ func parseKey(k Key) (trustedKey, error) {
 	if !k.ValidFrom.IsZero() && !k.ValidUntil.IsZero() && k.ValidUntil.Before(k.ValidFrom) {
 		return trustedKey{}, errors.New("validUntil is before validFrom")
 	}
-	return trustedKey{pub, scheme, id, k.ValidFrom, k.ValidUntil, raw}, nil
+	return trustedKey{pub, scheme, id, k.ValidFrom, k.ValidUntil, raw, p1363}, nil
 }
 
 // SchemeRawPayloadUnsafe is a [Key].Scheme for keys that sign the payload of
@@ -185,6 +192,32 @@ func parseKey(k Key) (trustedKey, error) {
 // signatures do not bind the payload type: trust such a key only if it signs
 // nothing but statements.
 const SchemeRawPayloadUnsafe = "raw-payload-unsafe"
+
+// SchemeP1363 is a [Key].Scheme for ECDSA keys whose signatures are the two
+// numbers one after the other, each as long as the curve's order (IEEE P1363),
+// as in DSSE's test vector and some of Google's summaries. By default they are ASN.1
+// DER, and no key is good for both.
+const SchemeP1363 = "ecdsa-p1363"
+
+// verify checks one signature of an envelope.
+func (k *trustedKey) verify(env *dsse.Envelope, pae, sig []byte) error {
+	message := pae
+	if k.raw {
+		message = env.Payload
+	}
+	if k.p1363 {
+		size := (k.public.(*ecdsa.PublicKey).Params().N.BitLen() + 7) / 8
+		if len(sig) != 2*size {
+			return sigalg.ErrSignature
+		}
+		var err error
+		sig, err = asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(sig[:size]), new(big.Int).SetBytes(sig[size:])})
+		if err != nil {
+			return err
+		}
+	}
+	return sigalg.Verify(k.public, k.scheme, message, sig)
+}
 
 // validAt reports whether the key may have signed at t, both ends included.
 func (k *trustedKey) validAt(t time.Time) bool {
@@ -289,14 +322,7 @@ func verifySignatures(env *dsse.Envelope, trust *Trust, at time.Time) ([]Signatu
 			} else if n == hint {
 				continue
 			}
-			if i < 0 || valid[i] {
-				continue
-			}
-			message := pae
-			if keys[i].raw {
-				message = env.Payload
-			}
-			if sigalg.Verify(keys[i].public, keys[i].scheme, message, sig.Sig) != nil {
+			if i < 0 || valid[i] || keys[i].verify(env, pae, sig.Sig) != nil {
 				continue
 			}
 			if !keys[i].validAt(at) {
