@@ -149,8 +149,8 @@ func verifyBundle(b *sigstore.Bundle, artifact *sigstore.Artifact, trust *Trust,
 		}
 		for i := range trust.keys {
 			k := &trust.keys[i]
-			if k.scheme == sigalg.RSAPSS {
-				continue // bundles know RSA with PKCS #1 v1.5 only
+			if k.scheme == sigalg.RSAPSS || k.raw || k.p1363 {
+				continue // bundles know RSA with PKCS #1 v1.5 and ECDSA in DER only, and no raw payloads
 			}
 			o.Key = &sigstore.Key{Public: k.public, ValidFrom: k.from, ValidUntil: k.till}
 			o.Now = at
