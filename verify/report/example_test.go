@@ -47,7 +47,7 @@ func Example() {
 	//
 	//     STAGE    RESTS ON            SIGNED BY  FILES
 	//   ✓ build    SLSA provenance v1  builder    40 → 1
-	//   ✗ package  fails
+	//   ✗ package  fails: altered-material
 	//
 	//   ✗ altered-material in package
 	//     app changed between the stages

@@ -18,6 +18,8 @@ type graph struct {
 	nodes []*node
 	links []*link
 	more  int // stages that are left out
+
+	moreLinks bool // some are left out
 }
 
 type node struct {
@@ -74,6 +76,10 @@ func newGraph(r *verify.Report) *graph {
 			l = &link{from: i, to: j, about: about, broken: broken}
 			// What would close a circle is no flow.
 			if g.reaches(j, i) {
+				return
+			}
+			if len(g.links) == 4*limits.ReportDrawn {
+				g.moreLinks = true
 				return
 			}
 			links[k] = l

@@ -162,6 +162,9 @@ func (p *page) chain(wide, narrow *picture) {
 	if wide.g.more > 0 {
 		p.printf("<p>The picture leaves out %s.</p>\n", count(wide.g.more, "more stage"))
 	}
+	if wide.g.moreLinks {
+		p.printf("<p>The picture leaves out some of the arrows.</p>\n")
+	}
 	p.printf("</section>\n")
 }
 

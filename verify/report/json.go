@@ -53,10 +53,13 @@ func encode(b *bytes.Buffer, v any) error {
 	}
 	// Outside strings there is only ASCII, and encoding/json has replaced
 	// what is not UTF-8.
+	hash := false
 	for len(data) > 0 {
 		r, n := utf8.DecodeRune(data)
 		switch {
-		case r == '\n' || visible(r):
+		case r == '#' && hash:
+			b.WriteString(`\u0023`) // see plain
+		case r == '\n' || visible(r) && r != utf8.RuneError: // which encoding/json writes as \ufffd, or not
 			b.Write(data[:n])
 		case r > 0xffff:
 			r -= 0x10000
@@ -64,6 +67,7 @@ func encode(b *bytes.Buffer, v any) error {
 		default:
 			fmt.Fprintf(b, `\u%04x`, r)
 		}
+		hash = r == '#'
 		data = data[n:]
 	}
 	b.WriteByte('\n')

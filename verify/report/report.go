@@ -110,16 +110,22 @@ func plain(s string, most int) string {
 		s = s[:4*most] + "…" + s[len(s)-4*most:]
 	}
 	var b strings.Builder
+	hash := false
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, "\\x%02x", s[0])
+		case r == '#' && hash:
+			// CI systems take "##[…]" and "##vso[…]" anywhere in a log for a
+			// command to themselves.
+			b.WriteString(`\u{23}`)
 		case visible(r):
 			b.WriteString(s[:n])
 		default:
 			fmt.Fprintf(&b, "\\u{%X}", r)
 		}
+		hash = r == '#'
 		s = s[n:]
 	}
 	return cut(b.String(), most)

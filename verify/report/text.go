@@ -55,10 +55,13 @@ func (t *text) red(s string) string   { return t.paint("1;31", s) }
 func (t *text) green(s string) string { return t.paint("1;32", s) }
 
 func (t *text) line(format string, args ...any) {
-	fmt.Fprintf(t, format, args...)
-	// Colours and padding end before the end of the line.
-	b := bytes.TrimRight(t.Bytes(), " ")
-	t.Truncate(len(b))
+	l := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+	// GitHub's runner takes a line that begins with "::" for a command to
+	// itself, indented or not.
+	if rest := strings.TrimLeft(l, " "); strings.HasPrefix(rest, "::") {
+		l = l[:len(l)-len(rest)] + `:\u{3A}` + rest[2:]
+	}
+	t.WriteString(l)
 	t.WriteByte('\n')
 }
 
