@@ -181,6 +181,18 @@ const (
 	ArchiveBytes   = 64 << 30
 	ArchiveRatio   = 200
 
+	// ArchiveNames is how many bytes the names of all entries of a package may
+	// have together, and ArchiveDirectory the size of a zip's table of
+	// contents: both are held in memory.
+	ArchiveNames     = 256 << 20
+	ArchiveDirectory = 64 << 20
+
+	// ImageManifest is the largest manifest or index of an OCI image, in
+	// bytes, as registries have it, and ImageManifests how many of them one
+	// layout may have.
+	ImageManifest  = 4 << 20
+	ImageManifests = 1024
+
 	// PipeGrace is how long a recorded step's output pipes may stay open
 	// after the step itself ended. Stops a grandchild that keeps the pipe.
 	PipeGrace = 2 * time.Second
@@ -261,4 +273,54 @@ const (
 	// RegistryAttestations is the largest number of attestations in one answer
 	// of a package registry.
 	RegistryAttestations = 64
+
+	// Layout is the largest in-toto layout, in bytes, LayoutItems the largest
+	// number of its steps and inspections together, LayoutKeys of its keys and
+	// of its certificates, and LayoutRules of its artifact rules. Stops a
+	// functionary's sublayout from being a program that runs for hours.
+	Layout      = 16 << 20
+	LayoutItems = 1000
+	LayoutKeys  = 1000
+	LayoutRules = 20_000
+
+	// LayoutDepth is how deep sublayouts may nest, and LayoutFiles how many
+	// files the directories of links may have and how many of them are read,
+	// sublayouts included. Each level multiplies what a functionary can ask for.
+	LayoutDepth = 8
+	LayoutFiles = 10_000
+
+	// LayoutSignatures is how many signatures are checked in the verification
+	// of one layout. Key ids are hints, so each signature of a link may have
+	// to be tried under each key of its step: stops links with 64 signatures
+	// by nobody over a layout with a thousand keys.
+	LayoutSignatures = 20_000
+
+	// LayoutMatches is how many single comparisons the artifact rules of one
+	// verification may cost, about ten seconds: a pattern of many "*" costs the
+	// product of its length and the name's, for each of a million names.
+	LayoutMatches = 1 << 30
+
+	// ToolReport is the largest report of another tool, in bytes, that is read
+	// as a whole, and ToolStream the largest that is read line by line: what
+	// tests print is in it. ToolLine is its longest line.
+	ToolReport = 128 << 20
+	ToolStream = 4 << 30
+	ToolLine   = 1 << 20
+
+	// ToolNames is the largest number of tests or findings of one report,
+	// ToolName the longest of their names, in bytes, and ToolNameBytes bounds
+	// all names together: a subtest may be named with a megabyte of input.
+	ToolNames     = 1 << 20
+	ToolName      = 16 << 10
+	ToolNameBytes = 64 << 20
+
+	// ToolNesting is how deep the suites and subtests of a report, or the
+	// modules of a plan, may nest: the name of each is put before those inside,
+	// so the cost grows with the product.
+	ToolNesting = 32
+
+	// ToolSource is the largest file of infrastructure as code, in bytes, and
+	// ToolNodes the largest number of its YAML nodes or tokens.
+	ToolSource = 8 << 20
+	ToolNodes  = 500_000
 )
