@@ -295,8 +295,7 @@ func (r *reader) commit(d provenance.ResourceDescriptor) {
 // githubWorkflow reads the two build types of GitHub Actions for provenance v1.
 func (r *reader) githubWorkflow() {
 	w, gh := r.ext["workflow"], r.int["github"]
-	repo, _ := repository(at(w, "repository"))
-	r.say(FactSource, repo, "workflow.repository")
+	r.git(at(w, "repository"), "workflow.repository")
 	r.say(FactRef, at(w, "ref"), "workflow.ref")
 	r.say(FactWorkflow, at(w, "path"), "workflow.path")
 	r.say(FactTrigger, at(gh, "event_name"), "github.event_name")
@@ -438,8 +437,7 @@ func (r *reader) gitlab() {
 
 func (r *reader) cloudBuild() {
 	c := r.ext["buildConfigSource"]
-	repo, _ := repository(at(c, "repository"))
-	r.say(FactSource, repo, "buildConfigSource.repository")
+	r.git(at(c, "repository"), "buildConfigSource.repository")
 	r.say(FactRef, at(c, "ref"), "buildConfigSource.ref")
 	r.say(FactWorkflow, at(c, "path"), "buildConfigSource.path")
 	r.substitutions(r.int["systemSubstitutions"])
