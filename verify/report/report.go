@@ -144,16 +144,17 @@ func cut(s string, most int) string {
 		return s
 	}
 	runes := []rune(s)
-	head, tail, w := 0, len(runes), 1
+	head, tail := 0, len(runes)
+	before, after := 0, 0 // columns on either side of the gap
 	for head < tail {
 		// The end gets two thirds: files of one tree differ at the end.
-		if 2*width(string(runes[:head])) <= width(string(runes[tail:])) {
-			if w += runeWidth(runes[head]); w > most {
+		if 2*before <= after {
+			if before += runeWidth(runes[head]); before+after+1 > most {
 				break
 			}
 			head++
 		} else {
-			if w += runeWidth(runes[tail-1]); w > most {
+			if after += runeWidth(runes[tail-1]); before+after+1 > most {
 				break
 			}
 			tail--
@@ -175,7 +176,9 @@ func width(s string) int {
 // characters are what matters for a table.
 func runeWidth(r rune) int {
 	switch {
-	case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
+	case r < 0x300:
+		return 1
+	case unicode.In(r, unicode.Mn, unicode.Me):
 		return 0
 	case r < 0x1100:
 		return 1

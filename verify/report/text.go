@@ -266,7 +266,7 @@ func (t *text) stages() {
 	var parts []string
 	for _, s := range []string{verify.StageHolds, verify.StageFails, verify.StageNotReached, verify.StageAbsent} {
 		if n := hidden[stateText(s)]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, strings.TrimSuffix(stateText(s), ", and it is optional")))
+			parts = append(parts, fmt.Sprintf("%d %s", n, map[string]string{verify.StageHolds: "hold", verify.StageFails: "fail", verify.StageNotReached: "not examined", verify.StageAbsent: "absent"}[s]))
 			delete(hidden, stateText(s))
 		}
 	}
