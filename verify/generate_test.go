@@ -519,7 +519,7 @@ func (g *generator) body(s *genStage) {
 		}
 		if len(q.Signers) > 1 && g.p(35) {
 			q.Threshold = 2
-			q.AgreeOnMaterials = g.p(30)
+			q.AgreeOnMaterials = g.p(40)
 		}
 		if g.p(40) || isAbout {
 			q.Where = []string{"result == PASSED"}
@@ -527,7 +527,7 @@ func (g *generator) body(s *genStage) {
 		if g.p(4) {
 			q.Types, q.Type = []string{q.Type, one(g.choices, []string{typeLink, typeScan})}, ""
 		}
-		if g.p(8) && q.Type == typeSLSA {
+		if g.p(12) && q.Type == typeSLSA {
 			q.Builders = []string{"https://example.com/builder"}
 		}
 		if g.p(6) {
@@ -827,7 +827,10 @@ func (g *generator) harm() {
 	case 4: // the wrong signer
 		c.keys = []string{one(g.choices, []string{"mallory", "p0", "p1", "p2", "p3"})}
 	case 5: // the same person with the other key
-		c.keys = append(c.keys, "p0x", "p0")
+		if c.keys = append(c.keys, "p0x", "p0"); g.p(50) {
+			person := one(g.choices, []string{"p0", "p1"})
+			c.keys = []string{person, person + "x"}
+		}
 	case 6, 7: // withheld
 		g.c.evidence = slices.DeleteFunc(g.c.evidence, func(s *genStatement) bool { return s == st })
 		return
