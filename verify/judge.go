@@ -357,7 +357,9 @@ func (s *solver) lists(st *stage, m *provenance.ResourceDescriptor, memo map[*st
 }
 
 // sbomDigests collects the hashes of a CycloneDX or SPDX document: objects
-// {alg, content} and {algorithm, checksumValue}.
+// {alg, content} and {algorithm, checksumValue}, and what package sbom keeps in
+// properties because the formats have no name for it, such as the dirHash of a
+// Go module.
 func sbomDigests(v any, set map[provenance.Digest]bool) {
 	switch v := v.(type) {
 	case []any:
@@ -370,6 +372,13 @@ func sbomDigests(v any, set map[provenance.Digest]bool) {
 			val, _ := v[names[1]].(string)
 			a := provenance.Algorithm(strings.ToLower(strings.ReplaceAll(alg, "-", "")))
 			if d, err := provenance.NewDigest(a, strings.ToLower(val)); err == nil && a.Strong() {
+				set[d] = true
+			}
+		}
+		name, _ := v["name"].(string)
+		if alg, ok := strings.CutPrefix(name, "hallmark:digest:"); ok {
+			val, _ := v["value"].(string)
+			if d, err := provenance.NewDigest(provenance.Algorithm(alg), val); err == nil && d.Algorithm().Strong() {
 				set[d] = true
 			}
 		}

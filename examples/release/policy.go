@@ -16,8 +16,9 @@ func (r *releaser) policy() *verify.Policy {
 		Expires:    time.Now().AddDate(1, 0, 0).UTC().Truncate(24 * time.Hour),
 		Principals: map[string]verify.Principals{},
 		Inputs: map[string]verify.Input{
-			// go.sum, which is part of the source, pins what these may be.
-			"go-modules": {URI: "pkg:golang/**", Algorithms: []string{"dirHash"}},
+			// go.sum, which is part of the source, pins what these may be, and
+			// the SBOM must list each of them by its digest.
+			"go-modules": {URI: "pkg:golang/**", Algorithms: []string{"dirHash"}, ListedBy: "contents"},
 		},
 		Final: "release",
 	}

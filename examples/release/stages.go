@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/modfile"
+
 	"github.com/hallmark-build/hallmark/examples/internal/cli"
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
 	"github.com/hallmark-build/hallmark/provenance"
@@ -302,7 +304,7 @@ func (r *releaser) graph(ctx context.Context) (*sbom.Graph, error) {
 		if err != nil {
 			return nil, err
 		}
-		return golang.FromBinary(ctx, file, golang.Options{Created: r.epoch, ModCache: cache, Goroot: goroot, Source: r.module()})
+		return golang.FromBinary(ctx, file, golang.Options{Created: r.epoch, ModCache: cache, Goroot: goroot, Source: r.module(), Local: r.localModules()})
 	}
 	// Nobody looked inside what a command made, and the document says so.
 	g := &sbom.Graph{Creation: sbom.Creation{Created: r.epoch, Tool: sbom.Tool{Name: "hallmark-release", Version: "1"}, Phase: "build"}}
@@ -337,6 +339,23 @@ func (r *releaser) module() string {
 		}
 	}
 	return top
+}
+
+// localModules are the modules of the source tree by path: what a workspace or
+// a replace directive took from there.
+func (r *releaser) localModules() map[string]string {
+	local := map[string]string{}
+	filepath.WalkDir(r.work, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "go.mod" && d.Type().IsRegular() {
+			if data, err := os.ReadFile(p); err == nil {
+				if path := modfile.ModulePath(data); path != "" {
+					local[path] = filepath.Dir(p)
+				}
+			}
+		}
+		return nil
+	})
+	return local
 }
 
 // pack puts the binary, licence and readme into an archive.
@@ -403,6 +422,11 @@ func (r *releaser) publish(ctx context.Context) (string, error) {
 	}
 	if err := atomicfile.WriteFile(filepath.Join(r.out, "policy.yaml"), p, 0o644); err != nil {
 		return "", err
+	}
+	for _, root := range r.roots { // whoever verifies needs it too
+		if err := atomicfile.WriteFile(filepath.Join(r.out, "trusted_root.json"), root, 0o644); err != nil {
+			return "", err
+		}
 	}
 	return fmt.Sprintf("%d files, %d attestations", len(link.Materials), len(r.evidence)),
 		sign.WriteBundle(filepath.Join(r.out, r.evidenceFile()), r.evidence...)

@@ -83,6 +83,11 @@ type Options struct {
 	// (hashes that a vendored build leaves out of the binary) and licence.
 	Source string
 
+	// Local are the folders of modules that the build took from the source
+	// tree, through a workspace or a replace directive, by module path: what
+	// go.sum has no hash of. They get the dirHash of the folder.
+	Local map[string]string
+
 	// Goroot is the folder of the toolchain that built the binary, for the
 	// standard library's licence. It is used only when its version is the
 	// binary's.
@@ -185,7 +190,8 @@ type linked struct {
 	path, version, sum string // of what was linked, after replacement
 	required           string // the path that go.mod files know it by
 	requiredVersion    string
-	folder             bool // replaced by a folder
+	folder             bool              // replaced by a folder
+	local              provenance.Digest // of the folder in Options.Local
 	id                 string
 	content            content
 	err                error
@@ -347,7 +353,9 @@ func (b *builder) readModules(ctx context.Context) error {
 		wg.Go(func() {
 			var r reader
 			for m := range todo {
-				switch {
+				switch dir := b.o.Local[m.required]; {
+				case dir != "" && (m.folder || m.sum == ""):
+					m.err = m.readLocal(ctx, dir)
 				case m.folder:
 				case b.o.ModCache == "":
 					m.err = errNotCached
@@ -376,6 +384,24 @@ func (b *builder) readModules(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// readLocal reads a module that was built from a folder.
+func (m *linked) readLocal(ctx context.Context, dir string) error {
+	tree, err := provenance.DigestTree(ctx, dir, provenance.TreeOptions{
+		Exclude:             func(p string) bool { return p == ".git" || strings.HasSuffix(p, "/.git") },
+		AllowCaseCollisions: true,
+	})
+	if err != nil {
+		return err
+	}
+	m.local = tree.Digests().Get(provenance.DirHash)
+	m.content = content{goMod: readGoMod(dir, m.required), licences: licenceFilesOf(dir)}
+	m.folder = false
+	if m.version == "" {
+		m.version = "(devel)"
+	}
+	return nil
+}
+
 func (b *builder) addModule(m *linked) {
 	c := sbom.Component{
 		Type: sbom.Library, Name: m.path, Version: m.version, PURL: goPURL(m.path, m.version, ""), Scope: sbom.Required,
@@ -395,7 +421,11 @@ func (b *builder) addModule(m *linked) {
 	}
 	var gaps []sbom.Gap
 	if m.err == nil && !m.folder {
-		if m.content.zip != nil {
+		if !m.local.IsZero() {
+			c.Digests = append(c.Digests, m.local)
+			c.SetEvidence(sbom.Evidence{Field: sbom.FieldDigests, Source: sbom.Observed, Method: "the module's folder in the source tree"})
+			add("hallmark-go:local", "from the source tree")
+		} else if m.content.zip != nil {
 			c.Digests = append(c.Digests, m.content.zip...)
 			c.SetEvidence(sbom.Evidence{Field: sbom.FieldDigests, Source: sbom.Observed, Method: "module zip whose h1 is the binary's"})
 			add("bsi:component:filename", m.version+".zip")
