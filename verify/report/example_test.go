@@ -56,3 +56,25 @@ func Example() {
 	//     got      sha256:4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e4e  @package
 	//     mend     find out who changed it, and run package again on what build made
 }
+
+func ExampleRenderers() {
+	rep := &verify.Report{Schema: verify.ReportSchema, Passed: true, At: time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC),
+		Policy: verify.ReportPolicy{Name: "app release", Version: 3},
+		Stages: []verify.ReportStage{{Name: "build", State: verify.StageHolds}, {Name: "release", State: verify.StageHolds}}}
+	render, ok := report.Renderers()["mermaid"] // as a user might ask with -format
+	if !ok {
+		panic("no such format")
+	}
+	if err := render(os.Stdout, rep, report.Options{}); err != nil {
+		panic(err)
+	}
+	// Output:
+	// flowchart LR
+	//   n0["✓ build<br/>holds"]
+	//   n1["✓ release<br/>holds"]
+	//   n2(["no artifact<br/>PASS"])
+	//   classDef holds fill:#e6f4ea,stroke:#1a7f37,color:#0b3d1a
+	//   class n0,n1 holds
+	//   classDef pass fill:#1a7f37,stroke:#1a7f37,color:#ffffff
+	//   class n2 pass
+}

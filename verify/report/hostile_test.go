@@ -2,6 +2,8 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -392,5 +394,67 @@ func TestShort(t *testing.T) {
 		if got := plain(strings.Repeat("漢", 50), most); width(got) > most {
 			t.Errorf("%q is wider than %d", got, most)
 		}
+	}
+}
+
+// The page allows itself one style sheet and nothing else.
+func TestPageLocksItself(t *testing.T) {
+	for name, mk := range reports {
+		page := rendered(t, "html", mk())
+		_, rest, ok1 := strings.Cut(page, "<style>")
+		css, _, ok2 := strings.Cut(rest, "</style>")
+		hash := sha256.Sum256([]byte(css))
+		policy := `content="default-src 'none'; style-src 'sha256-` + base64.StdEncoding.EncodeToString(hash[:]) + `'; base-uri 'none'; form-action 'none'">`
+		if !ok1 || !ok2 || !strings.Contains(page, policy) {
+			t.Errorf("%s: the content security policy does not fit the style sheet", name)
+		}
+		for _, tag := range tags.FindAllString(page, -1) {
+			for _, bad := range []string{"<script", "<link", "<img", "<iframe", "<a ", "<form", "<object", " style=", " href=", " src=", " on"} {
+				if strings.Contains(tag, bad) {
+					t.Errorf("%s: %s", name, tag)
+				}
+			}
+		}
+		if strings.Contains(css, "url(") || strings.Contains(css, "@import") {
+			t.Errorf("%s: the style sheet loads something", name)
+		}
+		for _, el := range []string{"main", "section", "article", "details", "dl", "svg", "bdi", "ul", "table"} {
+			open := regexp.MustCompile("<" + el + "[ >]")
+			if n, m := len(open.FindAllString(page, -1)), strings.Count(page, "</"+el+">"); n != m {
+				t.Errorf("%s: %d <%s>, %d </%s>", name, n, el, m, el)
+			}
+		}
+	}
+}
+
+// No report of a usual size takes more than a screen.
+func TestTextFitsAScreen(t *testing.T) {
+	for name, mk := range reports {
+		text := rendered(t, "text", mk())
+		if n := strings.Count(text, "\n"); n > 42 && name != "hostile" { // checkSafe bounds that
+			t.Errorf("%s: %d lines", name, n)
+		}
+		for line := range strings.Lines(text) {
+			if n := width(strings.TrimSpace(line)); n > 120 && name != "hostile" {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+		}
+		if color := rendered(t, "color", mk()); regexp.MustCompile("ESC\\[[0-9;]*m").ReplaceAllString(color, "") != text {
+			t.Errorf("%s: colours change the text", name)
+		}
+	}
+}
+
+func BenchmarkRender(b *testing.B) {
+	r := big(false)
+	for format, render := range Renderers() {
+		b.Run(format, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := render(io.Discard, r, Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -20,6 +20,7 @@ var pageCSS string
 const (
 	pageStatements = 12
 	pageSigners    = 8
+	pageFindings   = 6 // the others are folded away
 )
 
 // HTML writes one self-contained page: the verdict, what broke the chain, the
@@ -90,13 +91,7 @@ func (p *page) head(verb string) {
 	p.printf("<dl class=\"facts\">\n")
 	shown, more := first(p.r.Artifacts, 20)
 	for i := range shown {
-		p.printf("<dt>%s</dt><dd>", name(shown[i].Name, 80))
-		for j, d := range shown[i].Digest {
-			if j < 4 {
-				p.printf("%s ", code(d.String(), limits.ReportName))
-			}
-		}
-		p.printf("</dd>\n")
+		p.printf("<dt>%s</dt><dd>%s</dd>\n", name(shown[i].Name, 80), code(mainDigest(shown[i].Digest), limits.ReportName))
 	}
 	if more > 0 {
 		p.printf("<dt></dt><dd>and %d more artifacts</dd>\n", more)
@@ -117,6 +112,9 @@ func (p *page) findings() {
 	shown, more := first(p.r.Findings, limits.ReportList)
 	for i := range shown {
 		f := &shown[i]
+		if i == pageFindings && len(shown) > pageFindings+1 {
+			p.printf("<details><summary>and %s</summary>\n", count(len(p.r.Findings)-pageFindings, "more finding"))
+		}
 		p.printf("<article class=\"finding\">\n<h3><code>%s</code>", esc(plain(string(f.Reason), 40)))
 		if f.Stage != "" {
 			p.printf(" in %s", name(f.Stage, 60))
@@ -150,6 +148,9 @@ func (p *page) findings() {
 	}
 	if more > 0 {
 		p.printf("<p>and %d more findings</p>\n", more)
+	}
+	if len(shown) > pageFindings+1 {
+		p.printf("</details>\n")
 	}
 	p.printf("</section>\n")
 }

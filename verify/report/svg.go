@@ -48,6 +48,13 @@ type spot struct {
 	size  float64 // along the layer
 	prev  []*spot // neighbours in the layers before and after
 	next  []*spot
+	pulls []pull // the same, for placing
+}
+
+// A pull is how much a spot wants to be level with another.
+type pull struct {
+	to     *spot
+	weight float64
 }
 
 type route struct {
@@ -82,10 +89,19 @@ func newPicture(g *graph, down bool) *picture {
 		}
 		r.spots = append(r.spots, p.spots[l.to])
 		for i := 1; i < len(r.spots); i++ {
-			r.spots[i-1].next = append(r.spots[i-1].next, r.spots[i])
-			if !l.hidden {
-				r.spots[i].prev = append(r.spots[i].prev, r.spots[i-1])
+			from, to := r.spots[i-1], r.spots[i]
+			from.next, to.prev = append(from.next, to), append(to.prev, from)
+			// Long links are to be straight, and what is not drawn matters little.
+			weight := 1.0
+			switch {
+			case l.hidden:
+				weight = 0.1
+			case from.node < 0 && to.node < 0:
+				weight = 4
+			case from.node < 0 || to.node < 0:
+				weight = 2
 			}
+			from.pulls, to.pulls = append(from.pulls, pull{to, weight}), append(to.pulls, pull{from, weight})
 		}
 		p.routes = append(p.routes, r)
 	}
@@ -251,8 +267,10 @@ func mean(spots []*spot, otherwise float64) float64 {
 	return sum / float64(len(spots))
 }
 
-// place gives every spot its position along its layer: near the mean of its
-// neighbours, in the order found, and apart from each other.
+// place gives every spot its position along its layer: apart from each other in
+// the order found, and such that the sum of weight times squared difference
+// over all links is small. Each step solves that for one layer while the others
+// stand still, so the sum only falls and nothing drifts.
 func (p *picture) place() {
 	for _, l := range p.layers {
 		x := 0.0
@@ -264,22 +282,25 @@ func (p *picture) place() {
 			s.at -= (x - gapBeside) / 2
 		}
 	}
-	for round := range 24 {
+	for round := range 40 {
 		for i := range p.layers {
 			l := p.layers[i]
 			if round%2 == 1 {
 				l = p.layers[len(p.layers)-1-i]
 			}
-			want := make([]float64, len(l))
+			want, weight := make([]float64, len(l)), make([]float64, len(l))
 			for j, s := range l {
-				want[j] = (mean(s.prev, s.at) + mean(s.next, s.at)) / 2
-				if len(s.prev) == 0 {
-					want[j] = mean(s.next, s.at)
-				} else if len(s.next) == 0 {
-					want[j] = mean(s.prev, s.at)
+				for _, q := range s.pulls {
+					want[j] += q.weight * q.to.at
+					weight[j] += q.weight
+				}
+				if weight[j] == 0 {
+					want[j], weight[j] = s.at, 0.01
+				} else {
+					want[j] /= weight[j]
 				}
 			}
-			spread(l, want)
+			spread(l, want, weight)
 		}
 	}
 	low, high := p.spots[0].at, p.spots[0].at
@@ -304,11 +325,12 @@ func (p *picture) place() {
 }
 
 // spread moves spots to where they want to be, or as near as their order and
-// distance allow: the least squares solution, by pooling adjacent violators.
-func spread(l []*spot, want []float64) {
+// distance allow: the weighted least squares solution, by pooling adjacent
+// violators.
+func spread(l []*spot, want, weight []float64) {
 	type pool struct {
-		sum float64
-		n   int
+		sum, weight float64
+		n           int
 	}
 	offset := make([]float64, len(l))
 	for i := 1; i < len(l); i++ {
@@ -316,9 +338,10 @@ func spread(l []*spot, want []float64) {
 	}
 	var pools []pool
 	for i := range l {
-		pools = append(pools, pool{want[i] - offset[i], 1})
-		for n := len(pools); n > 1 && pools[n-2].sum/float64(pools[n-2].n) > pools[n-1].sum/float64(pools[n-1].n); n-- {
+		pools = append(pools, pool{(want[i] - offset[i]) * weight[i], weight[i], 1})
+		for n := len(pools); n > 1 && pools[n-2].sum/pools[n-2].weight > pools[n-1].sum/pools[n-1].weight; n-- {
 			pools[n-2].sum += pools[n-1].sum
+			pools[n-2].weight += pools[n-1].weight
 			pools[n-2].n += pools[n-1].n
 			pools = pools[:n-1]
 		}
@@ -326,7 +349,7 @@ func spread(l []*spot, want []float64) {
 	i := 0
 	for _, q := range pools {
 		for range q.n {
-			l[i].at = q.sum/float64(q.n) + offset[i]
+			l[i].at = q.sum/q.weight + offset[i]
 			i++
 		}
 	}
