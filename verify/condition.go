@@ -1,5 +1,7 @@
 package verify
 
+import "errors"
+
 // A ConditionCompiler turns the conditions of a policy into something that can
 // be decided. Package verify/cel is the one for CEL; a program whose policies
 // have no conditions does not link it.
@@ -15,6 +17,10 @@ type ConditionCompiler interface {
 type Condition interface {
 	Holds(vars map[string]any) (bool, error)
 }
+
+// ErrNoField is in the chain of the error of a [Condition] that failed because
+// a field that it needs is not there.
+var ErrNoField = errors.New("a field is missing")
 
 // The variables of a condition, all made of nil, bool, int64, float64, string,
 // []any and map[string]any.

@@ -157,6 +157,10 @@ type condition struct{ program cel.Program }
 func (c condition) Holds(vars map[string]any) (bool, error) {
 	out, _, err := c.program.Eval(vars)
 	if err != nil {
+		// cel-go has no type for this.
+		if m := err.Error(); strings.HasPrefix(m, "no such key: ") || strings.HasPrefix(m, "no such attribute") {
+			return false, noField{err}
+		}
 		return false, err
 	}
 	// A dyn operand of && or || can get here with another type.
@@ -165,6 +169,12 @@ func (c condition) Holds(vars map[string]any) (bool, error) {
 	}
 	return false, fmt.Errorf("the result is %v, not a bool", reflect.TypeOf(out))
 }
+
+// noField is an error about a field that is not there.
+type noField struct{ error }
+
+func (e noField) Unwrap() error        { return e.error }
+func (e noField) Is(target error) bool { return target == verify.ErrNoField }
 
 // checkCalls refuses calls that type checking lets pass and that depend on the
 // machine or mean something else than they seem to.
