@@ -228,7 +228,7 @@ func (c *candidate) product(want *provenance.ResourceDescriptor, f *flow) (at, m
 	misnamed = -1
 	try := func(i int) bool {
 		r := &c.subjects[i]
-		if !r.Digest.Matches(want.Digest) {
+		if !matches(r, want) {
 			return false
 		}
 		if !f.tied(want.Name, r.Name) {
@@ -255,10 +255,22 @@ func (c *candidate) product(want *provenance.ResourceDescriptor, f *flow) (at, m
 	return -1, misnamed
 }
 
+// matches reports whether two resources are the same. A symbolic link has the
+// digest of its target's text (provenance.Tree), and is not a file with that
+// content.
+func matches(a, b *provenance.ResourceDescriptor) bool {
+	return a.Digest.Matches(b.Digest) && isLink(a) == isLink(b)
+}
+
+func isLink(r *provenance.ResourceDescriptor) bool {
+	_, ok := r.Annotations["link"].(string)
+	return ok
+}
+
 // meeting calls each for every subject that product could return.
 func (c *candidate) meeting(want *provenance.ResourceDescriptor, f *flow, each func(*provenance.ResourceDescriptor)) {
 	try := func(r *provenance.ResourceDescriptor) {
-		if r.Digest.Matches(want.Digest) && f.tied(want.Name, r.Name) {
+		if matches(r, want) && f.tied(want.Name, r.Name) {
 			each(r)
 		}
 	}

@@ -976,12 +976,11 @@ func (s *solver) uses(c *candidate) bool {
 func (s *solver) contents() error {
 	s.packages = map[*stage][]*candidate{}
 	for i, ct := range s.req.Contents {
-		if ct == nil || len(ct.artifact.Digests) == 0 {
+		if ct == nil || len(ct.products) == 0 {
 			return fmt.Errorf("verify: contents %d were not made by ReadContents", i)
 		}
-		r := ct.artifact.Descriptor()
-		r.Digest = s.v.usable(r.Digest)
-		if len(r.Digest) == 0 {
+		products := slices.DeleteFunc(slices.Clone(s.v.usableAll(ct.products)), func(r provenance.ResourceDescriptor) bool { return len(r.Digest) == 0 })
+		if len(products) == 0 {
 			continue
 		}
 		members := s.v.usableAll(ct.members)
@@ -989,8 +988,8 @@ func (s *solver) contents() error {
 			if st.members == nil {
 				continue
 			}
-			c := &candidate{id: r.Digest[0]}
-			c.subjects = []provenance.ResourceDescriptor{r}
+			c := &candidate{id: products[0].Digest[0]}
+			c.subjects = products
 			for _, m := range members {
 				if st.members.Match(m.Name) {
 					c.materials = append(c.materials, m)

@@ -77,10 +77,7 @@ func checkCollisions(dir string, names []string, allowCase bool) error {
 	}
 	seen := make(map[string]string, len(names))
 	for _, name := range names {
-		key := norm.NFC.String(name)
-		if !allowCase {
-			key = fold(key)
-		}
+		key := Fold(name, allowCase)
 		if other, ok := seen[key]; ok {
 			how := "case"
 			if norm.NFC.String(name) == norm.NFC.String(other) {
@@ -104,6 +101,19 @@ func isFolded(name string, allowCase bool) bool {
 		}
 	}
 	return true
+}
+
+// Fold returns what two names have in common that are equal after Unicode
+// normalisation (NFC) or, unless that is allowed, after case folding as well.
+func Fold(name string, allowCase bool) string {
+	if isFolded(name, allowCase) {
+		return name
+	}
+	name = norm.NFC.String(name)
+	if !allowCase {
+		name = fold(name)
+	}
+	return name
 }
 
 // fold maps every rune to one that stands for all its cases, as

@@ -323,4 +323,52 @@ const (
 	// ToolNodes the largest number of its YAML nodes or tokens.
 	ToolSource = 8 << 20
 	ToolNodes  = 500_000
+
+	// ScanFile is the largest lock file or package database, in bytes, that is
+	// read as a whole, and ScanYAML the largest that is YAML, of which a node
+	// in memory takes twenty times what it takes in the file. ScanManifest is
+	// the largest manifest of one package, ScanLine the longest line of what is
+	// read by the line.
+	ScanFile     = 128 << 20
+	ScanYAML     = 32 << 20
+	ScanManifest = 8 << 20
+	ScanLine     = 1 << 20
+
+	// ScanDepth is how deep TOML and XML may nest: their parsers recurse.
+	ScanDepth = 64
+
+	// ScanNodes is the largest number of nodes of one YAML, TOML or XML file.
+	ScanNodes = 4 << 20
+
+	// ScanName is the longest name or version of a package, in bytes, and
+	// ScanBytes bounds what the packages of one file are named, all together.
+	ScanName  = 4096
+	ScanBytes = 1 << 30
+
+	// ScanGaps is how many unknowns of one file are noted one by one, and
+	// ScanPaths how many places of one package.
+	ScanGaps  = 10_000
+	ScanPaths = 32
+
+	// ScanProgram is the largest program that is looked into, in bytes; in an
+	// image it is held in memory. ScanModules is how much of it may be the
+	// list of what it is made of, unpacked.
+	ScanProgram = 512 << 20
+	ScanModules = 64 << 20
+
+	// ScanJar is the largest Java archive, in bytes. Archives in it are held
+	// in memory, one for each level: ScanJarInner is how many bytes they may
+	// have, and ScanJarDepth how deep they may nest. ScanJars is how many
+	// archives one archive may have in it in all.
+	ScanJar      = 2 << 30
+	ScanJarInner = 256 << 20
+	ScanJarDepth = 4
+	ScanJars     = 10_000
+
+	// ImageLayers is the largest number of layers of an image; overlay file
+	// systems have at most 500.
+	ImageLayers = 1024
+
+	// ScanCached is the largest cached result of one layer, in bytes.
+	ScanCached = 512 << 20
 )
