@@ -1,11 +1,15 @@
 package slsa
 
 import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/glob"
+	"github.com/hallmark-build/hallmark/internal/sigalg"
 	"github.com/hallmark-build/hallmark/verify"
 )
 
@@ -179,13 +183,13 @@ func GitLab() []Builder {
 	}}
 }
 
-// CloudBuild returns the rows of Google Cloud Build for one of its public
-// keys, Build L3. Its provenance v0.1 is signed over the raw payload: give
+// CloudBuild returns the row of Google Cloud Build for one of its public
+// keys ([KeyID]), Build L3. Its provenance v0.1 is signed over the raw payload: give
 // such a key the scheme [verify.SchemeRawPayloadUnsafe]. [CloudBuildEnvelopes]
 // gets the envelopes out of what gcloud prints.
-func CloudBuild(key verify.Principal) []Builder {
+func CloudBuild(keyID string) []Builder {
 	return []Builder{{
-		Name: "Google Cloud Build", Key: key.KeyID(), Level: 3,
+		Name: "Google Cloud Build", Key: keyID, Level: 3,
 		IDs: []string{
 			"https://cloudbuild.googleapis.com/GoogleHostedWorker",
 			"https://cloudbuild.googleapis.com/GoogleHostedWorker@v0.2",
@@ -196,26 +200,40 @@ func CloudBuild(key verify.Principal) []Builder {
 }
 
 // TektonChains returns the row of an installation of Tekton Chains by its
-// public key, Build L2: Chains watches the cluster from outside the builds. id
+// public key ([KeyID]), Build L2: Chains watches the cluster from outside the builds. id
 // is the builder.id that it is configured with; "" means its default.
-func TektonChains(key verify.Principal, id string) []Builder {
+func TektonChains(keyID, id string) []Builder {
 	if id == "" {
 		id = "https://tekton.dev/chains/v2"
 	}
 	return []Builder{{
-		Name: "Tekton Chains", Key: key.KeyID(), Level: 2,
+		Name: "Tekton Chains", Key: keyID, Level: 2,
 		IDs: []string{glob.Quote(id)}, Formats: []Format{FormatTekton},
 	}}
 }
 
 // Buildkite returns the row of the provenance plugin of Buildkite, by the
-// public key that a pipeline signs with, Build L2.
-func Buildkite(key verify.Principal) []Builder {
+// public key ([KeyID]) that a pipeline signs with, Build L2.
+func Buildkite(keyID string) []Builder {
 	return []Builder{{
-		Name: "Buildkite", Key: key.KeyID(), Level: 2,
+		Name: "Buildkite", Key: keyID, Level: 2,
 		IDs:     []string{"https://github.com/buildkite-plugins/generate-provenance-attestation-buildkite-plugin@refs/tags/*"},
 		Formats: []Format{FormatBuildkite},
 	}}
+}
+
+// KeyID returns the SHA-256 of a key's SubjectPublicKeyInfo in hex, by which
+// the tables of this package know it.
+func KeyID(k verify.Key) (string, error) {
+	block, rest := pem.Decode([]byte(k.PEM))
+	if block == nil || block.Type != "PUBLIC KEY" || len(bytes.TrimSpace(rest)) > 0 {
+		return "", refuse(ReasonRequest, "want one public key in PEM (-----BEGIN PUBLIC KEY-----)")
+	}
+	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		return "", refuse(ReasonRequest, "%v", err)
+	}
+	return sigalg.KeyID(pub)
 }
 
 // a table is a compiled []Builder.

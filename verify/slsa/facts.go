@@ -75,6 +75,16 @@ func (c *claims) get(name string) string {
 	return ""
 }
 
+// certified returns the value of a fact that the certificate states.
+func (c *claims) certified(name string) string {
+	for _, f := range c.facts {
+		if f.Name == name && f.Certified {
+			return f.Value
+		}
+	}
+	return ""
+}
+
 // certificate states what a signer's certificate says.
 func (c *claims) certificate(sig *verify.Signature) {
 	m := sig.Claims

@@ -33,12 +33,11 @@ func refusedFor(t testing.TB, err error, want slsa.Reason) {
 
 func keyID(t testing.TB, pemKey string) string {
 	t.Helper()
-	block, _ := pem.Decode([]byte(pemKey))
-	if block == nil {
-		t.Fatal("no PEM")
+	id, err := slsa.KeyID(verify.Key{PEM: pemKey})
+	if err != nil {
+		t.Fatal(err)
 	}
-	sum := sha256.Sum256(block.Bytes)
-	return hex.EncodeToString(sum[:])
+	return id
 }
 
 func digestsOf(content string) provenance.DigestSet {

@@ -239,6 +239,9 @@ func (t table) judge(p *predicate.Provenance, sig verify.Signature, want *Expect
 	if err := want.judge(r, c, d); err != nil {
 		return nil, err
 	}
+	if len(want.WorkflowInputs)+len(want.ExternalParameters) > 0 && sig.Principal.KeyID() == "" && r.level < 3 {
+		r.notes = append(r.notes, "parameters are as the job states them: its builder is not of Build L3")
+	}
 	if double := p.DoubleParameters(); len(double) > 0 {
 		r.notes = append(r.notes, "external and internal parameters at once: "+strings.Join(double, ", "))
 	}
@@ -264,10 +267,13 @@ func (t table) level(r *Result, signer verify.Principal, c *claims) (why string)
 		}
 		formatKnown = true
 		level := row.Level
-		// Build L2 is hosted (SLSA v1.2, build track basics).
-		if runner := c.get(FactRunner); row.Key == "" && !row.AnyRunnerUnsafe && !strings.HasSuffix(runner, "-hosted") ||
-			runner == "self-hosted" {
-			level = 1
+		if row.Key == "" {
+			// Build L2 is hosted, and authentic: what the job may have written
+			// itself shows neither (SLSA v1.2, build track basics).
+			runner := c.certified(FactRunner)
+			if !row.AnyRunnerUnsafe && runner != "github-hosted" && runner != "gitlab-hosted" || runner == "self-hosted" || c.certified(FactSource) == "" {
+				level = 1
+			}
 		}
 		if level > r.level || r.builder == "" {
 			r.level, r.builder = level, row.Name
@@ -280,10 +286,12 @@ func (t table) level(r *Result, signer verify.Principal, c *claims) (why string)
 		return "the signer " + clip(signer.String()) + " is not trusted to sign for the builder " + clip(id)
 	case !formatKnown:
 		return "the builder " + clip(id) + " is not trusted with the build type " + clip(r.p.BuildDefinition.BuildType)
-	case r.level == 1 && c.get(FactRunner) == "":
-		return "the certificate does not say that the runner was hosted"
-	case r.level == 1 && c.get(FactRunner) == "self-hosted":
+	case signer.KeyID() == "" && c.certified(FactRunner) == "self-hosted":
 		return "the build ran on a self-hosted runner"
+	case signer.KeyID() == "" && c.certified(FactSource) == "":
+		return "the certificate does not say which repository was built"
+	case signer.KeyID() == "" && r.level == 1:
+		return "the certificate does not say that the runner was hosted"
 	}
 	return "the builder " + clip(r.builder) + " is not trusted further"
 }
@@ -293,12 +301,14 @@ func (e *Expectations) judge(r *Result, c *claims, d *dialect) error {
 	compare := func(reason Reason, name, want string) error {
 		got := c.get(name)
 		switch {
-		case want == "" || got == want:
+		case want == "":
 			return nil
 		case got == "":
 			return differs(ReasonNotStated, name+" is not stated", want, "")
+		case got != want:
+			return differs(reason, name, want, got)
 		}
-		return differs(reason, name, want, got)
+		return r.vouched(c, name)
 	}
 	source, ref := repository(e.SourceURI)
 	if err := compare(ReasonSource, FactSource, source); err != nil {
@@ -344,8 +354,23 @@ func (e *Expectations) judge(r *Result, c *claims, d *dialect) error {
 	return e.judgeParameters(r, c, d)
 }
 
+// vouched refuses a fact that a certificate's owner alone states, unless its
+// builder keeps jobs from writing their own provenance (Build L3): a key is
+// the platform's, but a certificate can be that of the job.
+func (r *Result) vouched(c *claims, name string) error {
+	if r.signature.Principal.KeyID() == "" && r.level < 3 && c.certified(name) == "" {
+		return refuse(ReasonNotStated, "%s is stated by the provenance, and not by the certificate", name)
+	}
+	return nil
+}
+
 func (e *Expectations) judgeRef(r *Result, c *claims) error {
 	ref := c.get(FactRef)
+	if e.Branch+e.Tag+e.VersionedTag != "" && ref != "" {
+		if err := r.vouched(c, FactRef); err != nil {
+			return err
+		}
+	}
 	if e.Branch != "" {
 		got := ref
 		// Which branch a tag was pushed from only the builder says, so it
