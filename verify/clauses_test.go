@@ -236,3 +236,76 @@ func TestReportInputThatLists(t *testing.T) {
 		t.Errorf("inputs: %+v", in)
 	}
 }
+
+// A material that the pattern of a flow does not take is not used by it,
+// whoever made it.
+func TestUsedIsTaken(t *testing.T) {
+	p := policy("c", map[string]*verify.Stage{
+		"a": {Requires: requires("a"), Complete: true},
+		"b": {Requires: requires("b")},
+		"c": {Requires: requires("c"), From: []verify.Flow{{Stage: "a", Materials: "x*"}, {Stage: "b"}}},
+	}, "a", "b", "c")
+	b, c := signed(built(nil, files("y")), "b"), signed(built(files("x", "y"), files("out")), "c")
+	pass(t, p, "out", signed(built(nil, files("x")), "a"), b, c)
+	refused(t, verify.ReasonIncomplete, p, "out", signed(built(nil, files("x", "y")), "a"), b, c)
+}
+
+// F5: the statements of all requirements of a stage meet the same wants, also
+// those that another stage could meet.
+func TestF5_RequirementsAgree(t *testing.T) {
+	p := policy("c", map[string]*verify.Stage{
+		"a": {Requires: []verify.Requirement{{Type: typeSLSA, Signers: []string{"a"}}, {Type: typeScan, Signers: []string{"a"}}}},
+		"b": {Requires: requires("b")},
+		"c": {Requires: requires("c"), From: []verify.Flow{{Stage: "a"}, {Stage: "b"}}},
+	}, "a", "b", "c")
+	build, b, c := signed(built(nil, files("x")), "a"), signed(built(nil, files("y")), "b"), signed(built(files("x", "y"), files("out")), "c")
+	pass(t, p, "out", build, signed(scan("PASSED", "x"), "a"), b, c)
+	if _, err := judge(t, p, "out", build, signed(scan("PASSED", "x", "y"), "a"), b, c); err == nil {
+		t.Error("passed with a scan of more than the stage made")
+	}
+}
+
+// Section 4.3, none: what cannot be decided is not shown to be absent.
+func TestNone(t *testing.T) {
+	p := timedPrincipals(policy("build", map[string]*verify.Stage{
+		"build": {Requires: requires("bld")},
+		"scan": {About: []verify.About{{Stage: "build"}}, Requires: []verify.Requirement{
+			{Type: typeScan, Signers: []string{"scn"}, Which: "none", Complete: true, Where: []string{"result == FAILED"}}}},
+	}, "bld", "scn", "inv"))
+	p.Inventory = &verify.Inventory{Signers: []string{"inv"}, MaxAge: verify.Duration(24 * time.Hour)}
+	build := signed(built(nil, files("app")), "bld")
+	unclear := statement(typeScan, files("app"), map[string]any{"verdict": "FAILED"})
+	ask := func(list ...*provenance.Statement) verify.Reason {
+		ev := [][]byte{build, signed(inventory(now.Add(-time.Hour), list, "app"), "inv")}
+		for _, st := range list {
+			ev = append(ev, signed(st, "scn"))
+		}
+		_, err := judge(t, p, "app", ev...)
+		return reasonOf(err)
+	}
+	if got := ask(); got != "" {
+		t.Errorf("no scan: %q", got)
+	}
+	if got := ask(scan("PASSED", "app")); got != "" {
+		t.Errorf("a scan that passed: %q", got)
+	}
+	if got := ask(scan("PASSED", "app"), scan("FAILED", "app")); got != verify.ReasonForbidden {
+		t.Errorf("a scan that failed: %q", got)
+	}
+	if got := ask(unclear); got != verify.ReasonConditionError {
+		t.Errorf("a scan that does not say: %q", got)
+	}
+	if _, err := judge(t, p, "app", build); reasonOf(err) != verify.ReasonNoInventory {
+		t.Errorf("no inventory: %v", err)
+	}
+}
+
+// A refusal for a statement that does not count says why it does not.
+func TestReasonOfTheStageBefore(t *testing.T) {
+	ev := releaseEvidence()
+	ev[1] = signed(built(files("main.go", "go.mod"), files("app")), "src")
+	f := refused(t, verify.ReasonWrongSigner, releasePolicy(), "app.tar.gz", ev...).Findings[0]
+	if f.WantStage != "build" || f.GotStage != "package" || f.Nearest == "" {
+		t.Errorf("finding %+v", f)
+	}
+}

@@ -75,6 +75,32 @@ func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDesc
 		if why != nil || err != nil {
 			return why, err
 		}
+		// By a statement that does not count.
+		var near *Finding
+		err = s.about(fl.stage, want{res: m, consumer: st, flow: fl}, func(o *candidate) bool {
+			at, _ := o.product(m, fl)
+			for _, r := range fl.stage.requires {
+				if at < 0 || r.which == "none" {
+					continue
+				}
+				why := s.stand(r, o).why
+				if why == nil {
+					why = s.stand(r, o).where
+				}
+				if why != nil && (near == nil || rank(why.Reason) < rank(near.Reason)) {
+					near = why
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		if near != nil {
+			f.Reason, f.Nearest, f.Mend, f.WantStage = near.Reason, near.Nearest, near.Mend, fl.stage.name
+			f.Message = fmt.Sprintf("no statement that counts says that %s made material %s: %s", fl.stage.name, clean(m.Label()), near.Message)
+			return f, nil
+		}
 	}
 	if rej := s.rejection(m); rej != nil {
 		f.Reason = rej.Reason
