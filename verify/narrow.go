@@ -221,7 +221,7 @@ func (n *narrowing) principal(path string, p, c Principals, frozen bool) {
 		switch {
 		case !ok:
 			n.wider(at, "the key sha256:%s is not there", tk.id)
-		case tk.scheme != parent.scheme:
+		case tk.scheme != parent.scheme, tk.raw != parent.raw, tk.p1363 != parent.p1363:
 			n.wider(at, "want the signature scheme %s", parent.scheme)
 		case !parent.from.IsZero() && tk.from.Before(parent.from):
 			n.wider(at, "want validFrom %s or later", parent.from.Format(time.RFC3339))

@@ -116,15 +116,20 @@ func GitHubDelegated(name string, ids ...string) []Builder {
 	}}
 }
 
-// GitHubAttestations returns the row of GitHub's artifact attestations
+// GitHubAttestations returns the rows of GitHub's artifact attestations
 // (actions/attest-build-provenance), Build L2: the platform vouches for the
 // run, but the job that builds can also sign, so the workflow is its own
-// builder. Attestations on PyPI that carry SLSA provenance are of this kind.
+// builder; the first of them named the runner instead. Attestations on PyPI
+// that carry SLSA provenance are of this kind.
 func GitHubAttestations() []Builder {
 	return []Builder{{
 		Name: "GitHub artifact attestations", Issuer: IssuerGitHub, Level: 2,
 		Subjects: []string{"https://github.com/**"},
 		Formats:  []Format{FormatGitHubWorkflow},
+	}, {
+		Name: "GitHub artifact attestations", Issuer: IssuerGitHub, Level: 2,
+		Subjects: []string{"https://github.com/**"}, IDs: []string{runnerGitHub},
+		Formats: []Format{FormatGitHubWorkflow},
 	}}
 }
 

@@ -389,7 +389,7 @@ func TestPairs(t *testing.T) {
 		"a delegated builder at a branch":        {3, "", generator + "builder_gradle_slsa3.yml@refs/heads/main"},
 		"a workflow as the generator":            {0, "", generator + "builder_go_slsa3.yml@refs/tags/v2.0.0"},
 		"a workflow as another workflow":         {0, "", "https://github.com/octo/app/.github/workflows/other.yml@refs/tags/v1.2.3"},
-		"npm with GitHub's build type":           {0, "", "https://github.com/actions/runner/github-hosted"},
+		"a runner without its kind":              {0, "", "https://github.com/actions/runner"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := cases[w.of]

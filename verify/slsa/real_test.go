@@ -324,3 +324,26 @@ func TestRealVSA(t *testing.T) {
 		})
 	}
 }
+
+// The examples that the two build types of GitHub Actions are documented with.
+func TestBuildTypeExamples(t *testing.T) {
+	for file, format := range map[string]slsa.Format{
+		"buildtypes/github-actions-workflow-v1.json": slsa.FormatSLSAGitHubWorkflow, "buildtypes/actions-workflow-v1.json": slsa.FormatGitHubWorkflow,
+	} {
+		st, err := provenance.ParseStatement(readReal(t, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := builderOf(t, 3)
+		rows[0].IDs, rows[0].Formats = []string{"**"}, []slsa.Format{format}
+		a := provenance.Artifact{Digests: st.Subjects()[0].Digest}
+		r, err := slsa.Verify(signed(t, st, "ci"), a, rows, slsa.Expectations{SourceURI: "github.com/octocat/hello-world", Workflow: ".github/workflow/release.yml", AllowKnownParameters: true})
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if r.Format() != format || r.Fact(slsa.FactCommit) == "" || r.Fact(slsa.FactRun) == "" {
+			t.Errorf("%s: %s %v", file, r.Format(), r.Facts())
+		}
+	}
+}

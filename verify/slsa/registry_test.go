@@ -124,3 +124,44 @@ func TestTwoSigners(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Flip any bit of a signed attestation: it is refused, or it says the same.
+func TestFlippedBits(t *testing.T) {
+	c := formatCases()[0]
+	_, trust := world()
+	good := bundle(t, statementOf(t, "app", c.predicateType, parse(t, c.predicate)), c.issuer, c.san, c.claims)
+	first, err := slsa.VerifyAny([][]byte{good}, trust, now, artifactOf("app"), slsa.Builders(), c.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := 0
+	for i := 0; i < len(good); i += 7 {
+		bad := slices.Clone(good)
+		bad[i] ^= 1 << (i % 8)
+		r, err := slsa.VerifyAny([][]byte{bad}, trust, now, artifactOf("app"), slsa.Builders(), c.want)
+		if err != nil {
+			continue
+		}
+		passed++
+		if r.Statement().Digest() != first.Statement().Digest() || r.Signer() != first.Signer() || !reflect.DeepEqual(r.Facts(), first.Facts()) {
+			t.Fatalf("bit %d of byte %d changes the result", i%8, i)
+		}
+	}
+	t.Logf("%d of %d flips change nothing that is used", passed, len(good)/7)
+}
+
+func BenchmarkVerify(b *testing.B) {
+	c := formatCases()[0]
+	_, trust := world()
+	st, err := verify.Open(bundle(b, statementOf(b, "app", c.predicateType, parse(b, c.predicate)), c.issuer, c.san, c.claims), trust, now)
+	if err != nil {
+		b.Fatal(err)
+	}
+	builders := slsa.Builders()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := slsa.Verify(st, artifactOf("app"), builders, c.want); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
