@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -304,8 +305,14 @@ func TestNone(t *testing.T) {
 func TestReasonOfTheStageBefore(t *testing.T) {
 	ev := releaseEvidence()
 	ev[1] = signed(built(files("main.go", "go.mod"), files("app")), "src")
-	f := refused(t, verify.ReasonWrongSigner, releasePolicy(), "app.tar.gz", ev...).Findings[0]
-	if f.WantStage != "build" || f.GotStage != "package" || f.Nearest == "" {
+	f := refused(t, verify.ReasonUnaccounted, releasePolicy(), "app.tar.gz", ev...).Findings[0]
+	if f.WantStage != "build" || f.GotStage != "package" || !strings.Contains(f.Message, "signed by src, the stage takes bld") {
+		t.Errorf("finding %+v", f)
+	}
+	p := releasePolicy()
+	p.Stages["build"].Requires[0].Builders = []string{"https://example.com/another"}
+	f = refused(t, verify.ReasonCondition, p, "app.tar.gz", releaseEvidence()...).Findings[0]
+	if f.WantStage != "build" || f.GotStage != "package" || f.File != "app" {
 		t.Errorf("finding %+v", f)
 	}
 }

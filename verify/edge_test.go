@@ -212,7 +212,7 @@ func TestEdge10_ListsAreOfTheStage(t *testing.T) {
 	// The key of one stage signs another.
 	ev := releaseEvidence()
 	ev[1] = signed(built(files("main.go", "go.mod"), files("app")), "src")
-	refused(t, verify.ReasonWrongSigner, releasePolicy(), "app.tar.gz", ev...)
+	refused(t, verify.ReasonUnaccounted, releasePolicy(), "app.tar.gz", ev...)
 	// A key that the policy knows and no stage lists.
 	p := releasePolicy()
 	p.Principals["idle"] = verify.Principals{Key: publicPEM("idle")}

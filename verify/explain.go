@@ -97,7 +97,11 @@ func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDesc
 			return nil, err
 		}
 		if near != nil {
-			f.Reason, f.Nearest, f.Mend, f.WantStage = near.Reason, near.Nearest, near.Mend, fl.stage.name
+			// Who signed for one stage may well have meant another.
+			if near.Reason != ReasonWrongSigner && near.Reason != ReasonWrongType {
+				f.Reason = near.Reason
+			}
+			f.Nearest, f.Mend, f.WantStage = near.Nearest, near.Mend, fl.stage.name
 			f.Message = fmt.Sprintf("no statement that counts says that %s made material %s: %s", fl.stage.name, clean(m.Label()), near.Message)
 			return f, nil
 		}
