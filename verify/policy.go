@@ -80,7 +80,8 @@ type Principals struct {
 type Key struct {
 	PEM string `json:"pem"` // SubjectPublicKeyInfo in PEM
 	// Scheme pins the signature scheme, for RSA keys that sign with PKCS #1
-	// v1.5 ("rsa-pkcs1v15-sha256"). Default: the key type's own, RSA-PSS for RSA.
+	// v1.5 ("rsa-pkcs1v15-sha256"), and for the oddities [SchemeP1363] and
+	// [SchemeRawPayloadUnsafe]. Default: the key type's own, RSA-PSS for RSA.
 	Scheme string `json:"scheme,omitempty"`
 	// ValidFrom and ValidUntil bound when the key may have signed, both
 	// inclusive. A signature's trusted time must lie between them; without a

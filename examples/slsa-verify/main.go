@@ -319,8 +319,7 @@ func (p *program) npm(args []string) error {
 	if err != nil {
 		return err
 	}
-	ids, err := keyIDs(keys)
-	if err != nil {
+	if pkg.RegistryKeys, err = keyIDs(keys); err != nil {
 		return err
 	}
 	answer, err := readLimited(f.provenance)
@@ -334,7 +333,7 @@ func (p *program) npm(args []string) error {
 	builders := append(slsa.NPM(), f.generatorBuilders()...)
 	return p.each(f, "npm package", files, func(a provenance.Artifact) (*slsa.Result, error) {
 		want := f.want
-		r, err := slsa.VerifyNPM(evidence, trust, ids, p.now, a, pkg, builders, want)
+		r, err := slsa.VerifyNPM(evidence, trust, p.now, a, pkg, builders, want)
 		// Old provenance does not say "github-hosted" in the builder.id; the
 		// certificate does, and is looked at either way.
 		const hosted = "https://github.com/actions/runner/github-hosted"
@@ -347,7 +346,7 @@ func (p *program) npm(args []string) error {
 			default:
 				return nil, err
 			}
-			return slsa.VerifyNPM(evidence, trust, ids, p.now, a, pkg, builders, want)
+			return slsa.VerifyNPM(evidence, trust, p.now, a, pkg, builders, want)
 		}
 		return r, err
 	})

@@ -176,3 +176,46 @@ func TestEdge56_NothingElsePasses(t *testing.T) {
 	_, err = slsa.PassedVSA(proof, issueOf())
 	refusedFor(t, err, slsa.ReasonProof)
 }
+
+// The level of the source is that of a source VSA in the proof.
+func TestIssueSourceLevel(t *testing.T) {
+	d := parse(t, formatCases()[0].predicate)
+	d["buildDefinition"].(map[string]any)["resolvedDependencies"] = nil
+	build := statementOf(t, "app", predicate.TypeSLSAProvenance, d)
+	vsa := statementOf(t, "app", predicate.TypeVSA, summary(func(d doc) { d["verifiedLevels"] = []any{"SLSA_SOURCE_LEVEL_4"} }))
+	v, err := verify.New(&verify.Policy{
+		Schema: verify.PolicySchema, Name: "test", NoExpiryUnsafe: true, Final: "build",
+		Principals: map[string]verify.Principals{"ci": {Key: publicPEM("ci")}, "scs": {Key: publicPEM("scs")}},
+		Stages: map[string]*verify.Stage{"build": {Requires: []verify.Requirement{
+			{Type: predicate.TypeSLSAProvenance, Signers: []string{"ci"}}, {Type: predicate.TypeVSA, Signers: []string{"scs"}},
+		}}},
+	}, verify.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof, err := v.Verify(t.Context(), verify.Request{
+		Artifacts: []provenance.Artifact{artifactOf("app")}, Evidence: verify.NewEvidence(envelope(t, build, "ci"), envelope(t, vsa, "scs")), At: now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := delegated(t, "scs")
+	row.Track = slsa.TrackSource
+	want := wanted()
+	want.Levels = []string{"SLSA_SOURCE_LEVEL_1"}
+	r, err := slsa.VerifyVSA(signed(t, vsa, "scs"), digestsOf("app"), []slsa.Delegation{row}, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := issueOf()
+	s.Source = []*slsa.SummaryResult{r}
+	issued, err := slsa.PassedVSA(proof, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := predicate.ParseVSA(issued.Predicate())
+	// The verifier was delegated up to level 3 and no further.
+	if err != nil || !slices.Equal(got.VerifiedLevels, []string{"SLSA_BUILD_LEVEL_UNEVALUATED", "SLSA_SOURCE_LEVEL_3"}) || len(got.InputAttestations) != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

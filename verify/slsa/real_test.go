@@ -129,7 +129,9 @@ func (c *realCase) verify(t testing.TB, artifact provenance.Artifact, want slsa.
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slsa.VerifyNPM(list, trust, registry, realNow, artifact, c.pkg, slsa.Builders(), want)
+	pkg := c.pkg
+	pkg.RegistryKeys = registry
+	return slsa.VerifyNPM(list, trust, realNow, artifact, pkg, slsa.Builders(), want)
 }
 
 func TestRealProvenance(t *testing.T) {
@@ -207,14 +209,14 @@ func TestRealWrongExpectations(t *testing.T) {
 			refusedFor(t, err, slsa.ReasonSubject)
 		})
 		t.Run(c.name+"/nobody trusted", func(t *testing.T) {
-			trust, registry := realTrust(t)
+			trust, _ := realTrust(t)
 			list := [][]byte{readReal(t, c.attestations)}
 			if c.pkg.Name != "" {
 				list, _ = slsa.NPMAttestations(list[0])
 			}
 			_, err := slsa.VerifyAny(list, trust, realNow, artifact, nil, c.want)
 			refusedFor(t, err, slsa.ReasonLevel)
-			_, err = slsa.VerifyNPM(list, trust, registry[:0], realNow, artifact, slsa.NPMPackage{Name: "sigstore"}, slsa.Builders(), c.want)
+			_, err = slsa.VerifyNPM(list, trust, realNow, artifact, c.pkg, slsa.Builders(), c.want)
 			if err == nil {
 				t.Error("a publish attestation passed without keys of a registry")
 			}

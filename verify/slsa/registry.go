@@ -91,6 +91,9 @@ func NPMKeys(keys []byte) ([]verify.Key, error) {
 type NPMPackage struct {
 	Name    string // "sigstore", "@octo/app"; required
 	Version string // "2.3.1"; empty accepts any
+	// RegistryKeys are the registry's keys by their [KeyID]. Required: without
+	// one nobody can have published the package.
+	RegistryKeys []string
 }
 
 // purl is the subject's name in attestations about the package (npm RFC 49).
@@ -103,15 +106,14 @@ func (p NPMPackage) purl(version string) string {
 }
 
 // VerifyNPM verifies an npm package by its two attestations: that the registry
-// published it under its name and version, signed with one of registryKeys
-// (of [verify.Principal].KeyID), and that it was built as expected. trust must
-// have the registry's keys ([NPMKeys]) and a Sigstore root.
-func VerifyNPM(attestations [][]byte, trust *verify.Trust, registryKeys []string, at time.Time, artifact provenance.Artifact,
-	pkg NPMPackage, builders []Builder, want Expectations) (*Result, error) {
+// published it under its name and version, signed with one of its keys, and
+// that it was built as expected. trust must have the registry's keys
+// ([NPMKeys]) and a Sigstore root.
+func VerifyNPM(attestations [][]byte, trust *verify.Trust, at time.Time, artifact provenance.Artifact, pkg NPMPackage, builders []Builder, want Expectations) (*Result, error) {
 	if pkg.Name == "" {
 		return nil, refuse(ReasonRequest, "no expectation for the name of the package")
 	}
-	if err := verifyPublish(attestations, trust, registryKeys, at, artifact, pkg); err != nil {
+	if err := verifyPublish(attestations, trust, at, artifact, pkg); err != nil {
 		return nil, err
 	}
 	r, err := VerifyAny(attestations, trust, at, artifact, builders, want)
@@ -144,7 +146,7 @@ func (p NPMPackage) named(got, what string) error {
 	return nil
 }
 
-func verifyPublish(attestations [][]byte, trust *verify.Trust, registryKeys []string, at time.Time, artifact provenance.Artifact, pkg NPMPackage) error {
+func verifyPublish(attestations [][]byte, trust *verify.Trust, at time.Time, artifact provenance.Artifact, pkg NPMPackage) error {
 	var nearest error = refuse(ReasonPredicate, "no publish attestation by the registry")
 	for _, a := range attestations {
 		st, err := verify.Open(a, trust, at)
@@ -157,7 +159,7 @@ func verifyPublish(attestations [][]byte, trust *verify.Trust, registryKeys []st
 		if st.Statement().PredicateType() != predicate.TypeNPMPublish {
 			continue
 		}
-		if err = publishedBy(st, registryKeys, artifact, pkg); err == nil {
+		if err = publishedBy(st, artifact, pkg); err == nil {
 			return nil
 		}
 		nearest = err
@@ -166,10 +168,10 @@ func verifyPublish(attestations [][]byte, trust *verify.Trust, registryKeys []st
 	return nearest
 }
 
-func publishedBy(st *verify.VerifiedStatement, registryKeys []string, artifact provenance.Artifact, pkg NPMPackage) error {
+func publishedBy(st *verify.VerifiedStatement, artifact provenance.Artifact, pkg NPMPackage) error {
 	signed := false
 	for _, s := range st.Signatures() {
-		for _, k := range registryKeys {
+		for _, k := range pkg.RegistryKeys {
 			signed = signed || k != "" && s.Principal.KeyID() == k
 		}
 	}

@@ -493,11 +493,11 @@ func empty(v any) bool {
 	return false
 }
 
-// VerifyAny opens attestations and verifies the artifact with the first of
-// them, in the order of their level, that is as expected; what cannot be
-// opened, or is about something else, does not count. attestations are envelopes or
-// bundles, as [verify.Open] takes them. If none will do, the error is
-// that of the attestation that came closest.
+// VerifyAny opens attestations, envelopes or bundles as [verify.Open] takes
+// them, and returns what the best of them shows: of those that verify as
+// expected the one of the highest level. What cannot be opened, or is about
+// something else, does not count. If none will do, the error is that of the
+// attestation that came closest.
 func VerifyAny(attestations [][]byte, trust *verify.Trust, at time.Time, artifact provenance.Artifact, builders []Builder, want Expectations) (*Result, error) {
 	rows, err := compile(builders)
 	if err != nil {

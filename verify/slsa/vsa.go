@@ -39,7 +39,8 @@ type Delegation struct {
 	// Properties are patterns of the other values of verifiedLevels that it
 	// may vouch for: "ORG_SOURCE_*", "SLSA_BUILD_REPRODUCED".
 	Properties []string `json:"properties,omitempty"`
-	// Resources are patterns of the resourceUri. At least one.
+	// Resources are patterns of the resourceUri as the summary spells it; that
+	// of a source VSA begins with "git+https://". At least one.
 	Resources []string `json:"resources"`
 }
 
