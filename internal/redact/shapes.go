@@ -54,17 +54,25 @@ var (
 
 // shapes appends the spans of what looks like a secret.
 func shapes(text []byte, spans []span) []span {
+	// A text that repeats the beginning of a secret a million times would have
+	// the rest of it looked at as often. So these are the ends of what has been
+	// looked at: what begins before ends there too.
+	var query, assigned, header, noJWT int
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		for _, s := range tokenShapes[c] {
-			if !hasPrefix(text[i:], s.prefix) {
+			if !hasPrefix(text[i:], s.prefix) || s.prefix == "eyJ" && i < noJWT {
 				continue
 			}
 			end := i + len(s.prefix)
 			for end < len(text) && s.in(text[end]) {
 				end++
 			}
-			if end-i-len(s.prefix) < s.min || s.prefix == "eyJ" && bytes.Count(text[i:end], []byte(".")) < 2 {
+			if s.prefix == "eyJ" && bytes.Count(text[i:end], []byte(".")) < 2 {
+				noJWT = end
+				continue
+			}
+			if end-i-len(s.prefix) < s.min {
 				continue
 			}
 			spans = append(spans, span{i, end})
@@ -81,14 +89,29 @@ func shapes(text []byte, spans []span) []span {
 						spans = append(spans, span{i + 3, i + 3 + at})
 					}
 				}
+			} else if i >= header {
+				if sp, ok := headerValue(text, i); ok {
+					spans = append(spans, sp)
+					header = sp.to
+				}
 			}
 		case '?', '&':
+			if i < query {
+				break
+			}
 			if sp, ok := queryValue(text, i+1); ok {
 				spans = append(spans, sp)
+				query = sp.to
 			}
 		case '=':
-			if sp, ok := assignment(text, i); ok {
+			if i < assigned {
+				break
+			}
+			if sp, quoted, ok := assignment(text, i); ok {
 				spans = append(spans, sp)
+				if !quoted { // in quotes something else may begin that ends later
+					assigned = sp.to
+				}
 			}
 		case '-':
 			if bytes.HasPrefix(text[i:], pemBegin) {
@@ -124,9 +147,11 @@ func hasSuffixFold(b []byte, p string) bool {
 // userinfo returns the length of the userinfo at the start of an authority (RFC
 // 3986 section 3.2), or 0.
 func userinfo(b []byte) int {
-	end := bytes.IndexAny(b[:min(len(b), maxEdge)], "/?# \t\r\n\"'<>`")
+	// Not bounded, since tokens of several kilobytes are in use; the next "://"
+	// ends it.
+	end := bytes.IndexAny(b, "/?# \t\r\n\"'<>`")
 	if end < 0 {
-		end = min(len(b), maxEdge)
+		end = len(b)
 	}
 	return max(0, bytes.LastIndexByte(b[:end], '@'))
 }
@@ -159,24 +184,63 @@ func queryValue(text []byte, i int) (span, bool) {
 // assignment returns the span of the value that the = at i gives to an
 // environment variable with a secret name, as in a shell command or the output
 // of env. Only names in capitals are variables; "key=" in a text means anything.
-func assignment(text []byte, i int) (span, bool) {
+func assignment(text []byte, i int) (sp span, quoted, ok bool) {
 	const maxName = 64
 	from := i
 	for from > 0 && i-from < maxName && (isUpper(text[from-1]) || text[from-1] == '_') {
 		from--
 	}
 	if from == i || !SecretName(string(text[from:i])) {
-		return span{}, false
+		return span{}, false, false
 	}
 	stop := " \t\r\n;&|\"'`"
 	to := i + 1
 	if to < len(text) && (text[to] == '"' || text[to] == '\'') {
 		stop = string(text[to]) + "\n"
+		quoted = true
 		to++
 	}
 	start := to
 	for to < len(text) && strings.IndexByte(stop, text[to]) < 0 {
 		to++
+	}
+	return span{start, to}, quoted, to > start
+}
+
+// headerNames are the HTTP headers that hold nothing but credentials.
+var headerNames = map[string]bool{
+	"authorization": true, "proxy-authorization": true, "cookie": true, "set-cookie": true,
+	"x-api-key": true, "x-auth-token": true, "x-access-token": true, "x-vault-token": true,
+	"x-amz-security-token": true, "private-token": true, "job-token": true,
+}
+
+// headerValue returns the span of the value of the HTTP header whose name ends
+// at the colon at i, as on a line of its own or in JSON. The scheme of an
+// authorization ("token", "Digest") is not part of it.
+func headerValue(text []byte, i int) (span, bool) {
+	const maxName = 32
+	end := i
+	if end > 0 && (text[end-1] == '"' || text[end-1] == '\'') {
+		end--
+	}
+	from := end
+	for from > 0 && end-from < maxName && isURLSafe(text[from-1]) {
+		from--
+	}
+	name := strings.ToLower(string(text[from:end]))
+	if !headerNames[name] {
+		return span{}, false
+	}
+	start := i + 1
+	for start < len(text) && (text[start] == ' ' || text[start] == '"' || text[start] == '\'') {
+		start++
+	}
+	to := start
+	for to < len(text) && strings.IndexByte("\r\n\"'", text[to]) < 0 {
+		to++
+	}
+	if scheme := bytes.IndexByte(text[start:to], ' '); strings.HasSuffix(name, "authorization") && 0 < scheme && scheme < maxName {
+		start += scheme + 1
 	}
 	return span{start, to}, to > start
 }
@@ -261,11 +325,38 @@ func passwords(v string) []string {
 	}
 }
 
-// ArgvSecrets returns the values that a command line gives to flags, variables
-// and settings whose names are secret: --token=V, --token V, TOKEN=V.
+// ArgvSecrets returns the values that a command line gives to flags, variables,
+// headers and settings whose names are secret: --token=V, --token V, TOKEN=V,
+// "X-Token: V"; the password of -u USER:PASSWORD; and all of these in an argument
+// that is a command line itself, as sh -c has it.
 func ArgvSecrets(argv []string) []string {
+	out := argvSecrets(argv)
+	for _, arg := range argv {
+		words := strings.FieldsFunc(arg, func(r rune) bool { return strings.ContainsRune(" \t\r\n;&|()", r) })
+		if len(words) < 2 {
+			continue
+		}
+		for _, v := range argvSecrets(words) {
+			// What a variable holds is not in the command line.
+			if v = strings.Trim(v, "\"'`"); !strings.HasPrefix(v, "$") {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
+
+func argvSecrets(argv []string) []string {
 	var out []string
 	for i, arg := range argv {
+		if name, value, ok := strings.Cut(arg, ": "); ok && SecretName(name) && !strings.ContainsAny(name, "/ \t\n") {
+			out = append(out, value)
+		}
+		if (arg == "-u" || arg == "--user") && i+1 < len(argv) {
+			if _, pass, ok := strings.Cut(argv[i+1], ":"); ok && strings.Trim(pass, "0123456789") != "" { // not a user and a group
+				out = append(out, pass)
+			}
+		}
 		name, value, ok := strings.Cut(arg, "=")
 		flag := strings.TrimLeft(name, "-")
 		if !SecretName(flag) || strings.ContainsAny(flag, "/ \t\n") {
@@ -312,7 +403,8 @@ func (s *Set) URL(raw string) string {
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		// scp-like: [user@]host:path
 		host, path, ok := strings.Cut(raw, ":")
-		if !ok || len(host) < 2 || strings.ContainsAny(host, `/\`) || strings.HasPrefix(path, "//") {
+		// An @ after the colon is of user:password@host, however it came here.
+		if !ok || len(host) < 2 || strings.ContainsAny(host, `/\`) || strings.HasPrefix(path, "//") || strings.Contains(path, "@") {
 			return ""
 		}
 		if user, h, has := strings.Cut(host, "@"); has && user != "git" {
