@@ -1,7 +1,7 @@
 package verify
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +22,7 @@ type opened struct {
 	vs        *VerifiedStatement
 	subjects  []provenance.ResourceDescriptor // digests: only those the policy accepts
 	materials []provenance.ResourceDescriptor // the same
+	byDigest  map[provenance.Digest][]int32   // subjects by digest, when there are many
 	flowErr   error
 	rejected  *RejectedError
 }
@@ -32,7 +33,6 @@ type opened struct {
 type candidate struct {
 	opened
 	id       provenance.Digest
-	byDigest map[provenance.Digest][]int32 // subjects by digest, when there are many
 	standing map[*requirement]*standing
 	vars     map[string]any
 	varsErr  error
@@ -64,21 +64,22 @@ func (s *solver) find(d provenance.Digest) ([]*candidate, error) {
 	if list, ok := s.found[d]; ok {
 		return list, nil
 	}
-	raws, err := s.req.Evidence.Find(s.ctx, d)
+	found, err := pendingOf(s.ctx, s.req.Evidence, d)
 	if err != nil {
 		return nil, fmt.Errorf("finding evidence about %s: %w", d.Short(), err)
 	}
-	if len(raws) > limits.CandidatesPerDigest {
+	// The same attestation given twice is one.
+	slices.SortFunc(found, func(a, b pending) int { return bytes.Compare(a.sum[:], b.sum[:]) })
+	found = slices.CompactFunc(found, func(a, b pending) bool { return a.sum == b.sum })
+	if len(found) > limits.CandidatesPerDigest {
 		return nil, &limitError{fmt.Sprintf("more than %d attestations about %s", limits.CandidatesPerDigest, d.Short())}
 	}
-	list, rejected, err := s.admit(raws)
+	list, rejected, err := s.admit(found)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("finding evidence about %s: %w", d.Short(), err)
 	}
 	// A source may return more than was asked for.
-	list = slices.DeleteFunc(list, func(c *candidate) bool {
-		return !slices.ContainsFunc(c.subjects, func(r provenance.ResourceDescriptor) bool { return slices.Contains(r.Digest, d) })
-	})
+	list = slices.DeleteFunc(list, func(c *candidate) bool { return !c.has(d) })
 	s.found[d] = list
 	s.rejected[d] = rejected
 	return list, nil
@@ -86,17 +87,20 @@ func (s *solver) find(d provenance.Digest) ([]*candidate, error) {
 
 // admit opens attestations and returns the candidates among them, ordered by
 // statement digest, and the rejections, ordered by message.
-func (s *solver) admit(raws [][]byte) ([]*candidate, []*RejectedError, error) {
+func (s *solver) admit(found []pending) ([]*candidate, []*RejectedError, error) {
 	var list []*candidate
 	var rejected []*RejectedError
-	for _, raw := range raws {
+	for i := range found {
 		if err := s.ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		sum := sha256.Sum256(raw)
+		sum := found[i].sum
 		c, seen := s.raw[sum]
 		if !seen {
-			o := s.openShared(raw, sum)
+			o, err := s.openShared(&found[i])
+			if err != nil {
+				return nil, nil, err
+			}
 			if o.rejected != nil {
 				c = &candidate{opened: *o}
 			} else {
@@ -122,17 +126,22 @@ func (s *solver) admit(raws [][]byte) ([]*candidate, []*RejectedError, error) {
 }
 
 // openShared is open, once in a batch.
-func (s *solver) openShared(raw []byte, sum [32]byte) *opened {
-	if s.shared == nil {
-		return s.open(raw)
+func (s *solver) openShared(p *pending) (*opened, error) {
+	k := keyAt(p.sum, s.at)
+	if s.shared != nil {
+		if o := s.shared.get(k); o != nil {
+			return o, nil
+		}
 	}
-	k := keyAt(sum, s.at)
-	o := s.shared.get(k)
-	if o == nil {
-		o = s.open(raw)
+	raw, err := p.read(s.ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := s.open(raw)
+	if s.shared != nil {
 		s.shared.put(k, o)
 	}
-	return o
+	return o, nil
 }
 
 // open is Open with what follows from the statement.
@@ -147,6 +156,7 @@ func (s *solver) open(raw []byte) *opened {
 	}
 	o := &opened{vs: vs}
 	o.subjects = s.v.usableAll(vs.statement.Subjects())
+	o.index()
 	f, err := predicate.FlowOf(vs.statement)
 	if err != nil {
 		o.flowErr = err
@@ -176,7 +186,6 @@ func (s *solver) merge(o *opened) *candidate {
 	c := s.byID[id]
 	if c == nil {
 		c = &candidate{opened: *o, id: id}
-		c.index()
 		s.byID[id] = c
 		return c
 	}
@@ -209,16 +218,24 @@ func comparePrincipals(a, b Principal) int {
 	return 0
 }
 
-func (c *candidate) index() {
-	if len(c.subjects) <= 8 {
+func (o *opened) index() {
+	if len(o.subjects) <= 8 {
 		return
 	}
-	c.byDigest = make(map[provenance.Digest][]int32, len(c.subjects))
-	for i, r := range c.subjects {
+	o.byDigest = make(map[provenance.Digest][]int32, len(o.subjects))
+	for i, r := range o.subjects {
 		for _, d := range r.Digest {
-			c.byDigest[d] = append(c.byDigest[d], int32(i))
+			o.byDigest[d] = append(o.byDigest[d], int32(i))
 		}
 	}
+}
+
+// has reports whether a subject has the digest.
+func (o *opened) has(d provenance.Digest) bool {
+	if o.byDigest != nil {
+		return len(o.byDigest[d]) > 0
+	}
+	return slices.ContainsFunc(o.subjects, func(r provenance.ResourceDescriptor) bool { return slices.Contains(r.Digest, d) })
 }
 
 // product returns the index of a subject that is the wanted artifact, by digest and, where the flow

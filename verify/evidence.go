@@ -39,33 +39,90 @@ type union []Source
 
 func (u union) Find(ctx context.Context, d provenance.Digest) ([][]byte, error) {
 	var all [][]byte
-	for i, s := range u {
-		if s == nil {
-			return nil, fmt.Errorf("source %d of %d is nil", i+1, len(u))
-		}
+	err := u.each(func(s Source) error {
 		found, err := s.Find(ctx, d)
-		if err != nil {
-			return nil, fmt.Errorf("source %d of %d: %w", i+1, len(u), err)
-		}
 		all = append(all, found...)
-	}
-	return all, nil
+		return err
+	})
+	return all, err
 }
 
-func (u union) findName(ctx context.Context, name string) ([][]byte, error) {
-	var all [][]byte
-	for i, s := range u {
-		named, ok := s.(nameSource)
-		if !ok {
-			continue
-		}
-		found, err := named.findName(ctx, name)
-		if err != nil {
-			return nil, fmt.Errorf("source %d of %d: %w", i+1, len(u), err)
-		}
+func (u union) pending(ctx context.Context, d provenance.Digest) ([]pending, error) {
+	var all []pending
+	err := u.each(func(s Source) error {
+		found, err := pendingOf(ctx, s, d)
 		all = append(all, found...)
+		return err
+	})
+	return all, err
+}
+
+func (u union) pendingNamed(name string) []pending {
+	var all []pending
+	for _, s := range u {
+		if i, ok := s.(indexed); ok {
+			all = append(all, i.pendingNamed(name)...)
+		}
 	}
-	return all, nil
+	return all
+}
+
+func (u union) each(do func(Source) error) error {
+	for i, s := range u {
+		if s == nil {
+			return fmt.Errorf("source %d of %d is nil", i+1, len(u))
+		}
+		if err := do(s); err != nil {
+			return fmt.Errorf("source %d of %d: %w", i+1, len(u), err)
+		}
+	}
+	return nil
+}
+
+// pending is an attestation that was found and, if it comes from an index, is
+// read only when it is not known by its digest already: the search asks for
+// every material, and a thousand of them may be products of one statement.
+type pending struct {
+	sum [sha256.Size]byte
+	raw []byte
+	// Where raw is nil:
+	from *Evidence
+	at   location
+}
+
+func (p *pending) read(ctx context.Context) ([]byte, error) {
+	if p.from == nil {
+		return p.raw, nil
+	}
+	list, err := p.from.read(ctx, []location{p.at})
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// indexed is what the sources of this package offer beyond Find.
+type indexed interface {
+	pending(context.Context, provenance.Digest) ([]pending, error)
+	// pendingNamed finds attestations with a subject whose name ends in the
+	// same element of a path. It serves explanations only, after a refusal.
+	pendingNamed(name string) []pending
+}
+
+// pendingOf finds evidence in any source.
+func pendingOf(ctx context.Context, s Source, d provenance.Digest) ([]pending, error) {
+	if i, ok := s.(indexed); ok {
+		return i.pending(ctx, d)
+	}
+	raws, err := s.Find(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]pending, len(raws))
+	for i, raw := range raws {
+		list[i] = pending{sum: sha256.Sum256(raw), raw: raw}
+	}
+	return list, nil
 }
 
 // Evidence is a Source of attestations, found by the digests and names of the
@@ -97,8 +154,8 @@ type evidenceFile struct {
 
 // location is where an attestation is.
 type location struct {
-	offset int64    // in the file; in memory, its index
-	sum    [16]byte // the first half of its SHA-256
+	offset int64 // in the file; in memory, its index
+	sum    [sha256.Size]byte
 	length uint32
 	file   int32 // its index in files; -1 is memory
 }
@@ -176,8 +233,7 @@ func (b *batch) add(seed maphash.Seed, attestation []byte, at location) error {
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(attestation)
-	copy(at.sum[:], sum[:])
+	at.sum = sha256.Sum256(attestation)
 	at.length = uint32(len(attestation))
 	number := uint32(len(b.where))
 	b.where = append(b.where, at)
@@ -219,6 +275,14 @@ func unverifiedPayload(attestation []byte) ([]byte, error) {
 
 // Find implements [Source].
 func (e *Evidence) Find(ctx context.Context, d provenance.Digest) ([][]byte, error) {
+	list, err := e.about(d)
+	if err != nil {
+		return nil, err
+	}
+	return e.read(ctx, list)
+}
+
+func (e *Evidence) about(d provenance.Digest) ([]location, error) {
 	if e == nil {
 		return nil, errors.New("the Evidence is nil")
 	}
@@ -226,16 +290,37 @@ func (e *Evidence) Find(ctx context.Context, d provenance.Digest) ([][]byte, err
 	if len(list) > limits.CandidatesPerDigest {
 		return nil, &limitError{fmt.Sprintf("more than %d attestations about %s", limits.CandidatesPerDigest, d.Short())}
 	}
-	return e.read(ctx, list)
+	total := 0
+	for _, l := range list {
+		if total += int(l.length); total > limits.EvidenceFound {
+			return nil, &limitError{fmt.Sprintf("more than %d bytes of attestations about %s", limits.EvidenceFound, d.Short())}
+		}
+	}
+	return list, nil
 }
 
-// findName returns attestations with a subject whose name ends in the same
-// element of a path. There may be very many, and they only help to explain:
-// those with the least digests will do, which are the same in whatever order
-// they were indexed.
-func (e *Evidence) findName(ctx context.Context, name string) ([][]byte, error) {
+func (e *Evidence) pending(_ context.Context, d provenance.Digest) ([]pending, error) {
+	list, err := e.about(d)
+	return e.pendingAt(list), err
+}
+
+// pendingNamed may find very many, and they only help to explain: those with
+// the least digests will do, which are the same in whatever order they were
+// indexed.
+func (e *Evidence) pendingNamed(name string) []pending {
+	if e == nil {
+		return nil
+	}
 	list := e.lookUp(maphash.Comparable(e.seed, nameKey{path.Base(name)}))
-	return e.read(ctx, list[:min(len(list), limits.EvidencePerName)])
+	return e.pendingAt(list[:min(len(list), limits.EvidencePerName)])
+}
+
+func (e *Evidence) pendingAt(list []location) []pending {
+	out := make([]pending, len(list))
+	for i, l := range list {
+		out[i] = pending{sum: l.sum, from: e, at: l}
+	}
+	return out
 }
 
 // lookUp returns the distinct attestations under a hash, ordered by digest.
@@ -256,12 +341,6 @@ func (e *Evidence) lookUp(hash uint64) []location {
 
 // read fetches attestations from where they are.
 func (e *Evidence) read(ctx context.Context, list []location) ([][]byte, error) {
-	total := 0
-	for _, l := range list {
-		if total += int(l.length); total > limits.EvidenceFound {
-			return nil, &limitError{fmt.Sprintf("more than %d bytes of attestations about one artifact", limits.EvidenceFound)}
-		}
-	}
 	// File by file, front to back.
 	slices.SortFunc(list, func(a, b location) int { return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.offset, b.offset)) })
 	out := make([][]byte, 0, len(list))
@@ -312,7 +391,7 @@ func (e *Evidence) readFile(ctx context.Context, out [][]byte, list []location) 
 			}
 			return nil, fmt.Errorf("%s: %w", file.path, err)
 		}
-		if sum := sha256.Sum256(a); !bytes.Equal(sum[:len(l.sum)], l.sum[:]) {
+		if sha256.Sum256(a) != l.sum {
 			return nil, fmt.Errorf("%s: %w", file.path, ErrEvidenceChanged)
 		}
 		out = append(out, a)

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -10,25 +9,14 @@ import (
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
-// nameSource is what a Source may offer beyond finding by digest: attestations
-// with a subject whose name ends in the same element of a path. It serves
-// explanations only, after a refusal.
-type nameSource interface {
-	findName(ctx context.Context, name string) ([][]byte, error)
-}
-
 // named returns the candidates of a stage that make something whose name ends
 // in the same element.
 func (s *solver) named(st *stage, name string) ([]*candidate, error) {
-	src, ok := s.req.Evidence.(nameSource)
+	src, ok := s.req.Evidence.(indexed)
 	if !ok || name == "" || st.primary() == nil {
 		return nil, nil
 	}
-	raws, err := src.findName(s.ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	list, _, err := s.admit(raws)
+	list, _, err := s.admit(src.pendingNamed(name))
 	if err != nil {
 		return nil, err
 	}
