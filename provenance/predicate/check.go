@@ -33,6 +33,8 @@ func Check(st *provenance.Statement) error {
 		return check(ParseVulnsV01(b))
 	case TypeCosignVuln:
 		return check(ParseCosignVuln(b))
+	case TypeScan:
+		return check(ParseScan(b))
 	case TypeOpenVEX, TypeOpenVEXV020:
 		return check(ParseOpenVEX(b))
 	case TypeSCAI:
