@@ -316,3 +316,17 @@ func TestReasonOfTheStageBefore(t *testing.T) {
 		t.Errorf("finding %+v", f)
 	}
 }
+
+// Nobody signs for a package that is looked into, and nothing says when it was
+// made: a policy that asks for either would be asking nothing.
+func TestPackageHasNoTimeAndNoSigner(t *testing.T) {
+	p := packagePolicy()
+	p.Stages["package"].After = []string{"build"}
+	policyError(t, verify.PolicyField, p)
+	p = packagePolicy()
+	p.Stages["scan"] = &verify.Stage{Requires: []verify.Requirement{{Type: typeScan, Signers: []string{"src"}}}, About: []verify.About{{Stage: "package"}}, After: []string{"package"}}
+	policyError(t, verify.PolicyField, p)
+	p = packagePolicy()
+	p.Rules = []verify.Rule{{Separate: []string{"build", "package"}}}
+	policyError(t, verify.PolicyField, p)
+}

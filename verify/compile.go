@@ -417,6 +417,11 @@ func (c *compiler) stageGraph() error {
 		case len(s.about) == 0 && len(s.consumers) == 0 && s != c.final:
 			return c.fail(path, PolicyReference, "nothing comes from the stage, and it is about none: it would never be looked at")
 		}
+		for i, a := range s.after {
+			if a.spec.Contains != nil {
+				return c.fail(fmt.Sprintf("%s.after[%d]", path, i), PolicyField, "stage %q looks into a package, which has no time: nothing can show that it came before", a.name)
+			}
+		}
 		for i, a := range s.about {
 			if len(a.stage.about) > 0 {
 				return c.fail(fmt.Sprintf("%s.about[%d]", path, i), PolicyField, "stage %q makes nothing, it is about others itself", a.stage.name)
@@ -533,6 +538,9 @@ func (c *compiler) stageBodies() error {
 			}
 			if len(s.about) > 0 || len(s.from) == 0 {
 				return c.fail(path+".contains", PolicyField, "what a package contains must come from a stage: set from")
+			}
+			if len(s.after) > 0 {
+				return c.fail(path+".after", PolicyField, "a package that is looked into has no time and no materials of statements: nothing can show that it came after")
 			}
 			members := ct.Members
 			if members == "" {
@@ -734,6 +742,8 @@ func (c *compiler) globalRules() error {
 			switch {
 			case s == nil:
 				return c.fail(fmt.Sprintf("%s.separate[%d]", path, j), PolicyReference, "no stage is named %q", name)
+			case s.spec.Contains != nil:
+				return c.fail(fmt.Sprintf("%s.separate[%d]", path, j), PolicyField, "nobody signs for stage %q, which looks into a package", name)
 			case slices.Contains(r.separate, s):
 				return c.fail(fmt.Sprintf("%s.separate[%d]", path, j), PolicyField, "%q is named twice", name)
 			}

@@ -1,6 +1,9 @@
 package verify_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -10,6 +13,8 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -255,6 +260,7 @@ type genCase struct {
 	policy    *verify.Policy
 	artifacts []provenance.Artifact
 	evidence  []*genStatement
+	contents  []*verify.Contents
 	hostile   []string // the mutations
 }
 
@@ -414,6 +420,9 @@ func (g *generator) stages() {
 		g.flow = append(g.flow, s)
 		p.Stages[s.name] = s.spec
 	}
+	if size > 1 && g.p(9) {
+		g.flow[0].spec.Contains = &verify.Contains{Members: one(g.choices, []string{"", "**", "d*/*"})}
+	}
 	for i := 1; i < size; i++ {
 		sure := g.n(i)
 		for j := range i {
@@ -452,8 +461,8 @@ func (g *generator) stages() {
 		by := all[len(all)-1-g.n(len(all))]
 		in.ListedBy = by.name
 		p.Inputs["listed"] = in
-		if q := &by.spec.Requires[0]; len(by.spec.About) > 0 && q.Which == "" && g.p(80) {
-			q.Type, q.Types, q.MaxAge = typeSBOM, nil, 0
+		if q := by.spec.Requires; len(by.spec.About) > 0 && q[0].Which == "" && g.p(80) {
+			q[0].Type, q[0].Types, q[0].MaxAge = typeSBOM, nil, 0
 		}
 		s := g.flow[size-1]
 		if s != by {
@@ -463,15 +472,17 @@ func (g *generator) stages() {
 	// After: only from later stages to earlier ones. An about stage is later
 	// than the flow stages that it is about.
 	for _, s := range g.flow {
-		if s.index+1 < size && g.p(15) {
+		if s.index+1 < size && s.spec.Contains == nil && g.p(15) {
 			s.spec.After = append(s.spec.After, g.flow[s.index+1+g.n(size-s.index-1)].name)
 		}
 	}
 	for _, s := range g.about {
 		switch {
 		case g.p(25):
-			s.spec.After = append(s.spec.After, s.spec.About[0].Stage)
-		case g.p(15) && s.spec.About[0].Stage != "s0":
+			if of := s.spec.About[0].Stage; p.Stages[of].Contains == nil {
+				s.spec.After = append(s.spec.After, of)
+			}
+		case g.flow[0].spec.Contains == nil && g.p(15) && s.spec.About[0].Stage != "s0":
 			g.flow[0].spec.After = append(g.flow[0].spec.After, s.name)
 		}
 	}
@@ -497,6 +508,9 @@ func (g *generator) from(to, from *genStage) {
 }
 
 func (g *generator) body(s *genStage) {
+	if s.spec.Contains != nil {
+		return
+	}
 	isAbout := len(s.spec.About) > 0
 	perm := g.n(6)
 	requires := 1
@@ -576,7 +590,7 @@ func (g *generator) body(s *genStage) {
 func (g *generator) rules() {
 	p := g.c.policy
 	names := slices.Sorted(maps.Keys(p.Stages))
-	if len(names) > 1 && g.p(15) {
+	if len(names) > 1 && p.Stages["s0"].Contains == nil && g.p(15) {
 		i := g.n(len(names))
 		p.Rules = append(p.Rules, verify.Rule{Separate: []string{names[i], names[(i+1+g.n(len(names)-1))%len(names)]}})
 	}
@@ -634,7 +648,11 @@ func (g *generator) history() {
 			}
 		}
 		when = when.Add(time.Duration(1+g.n(4)) * time.Hour)
-		g.run(s, materials, when)
+		if s.spec.Contains != nil {
+			g.pack(s, materials)
+		} else {
+			g.run(s, materials, when)
+		}
 		for _, a := range g.about {
 			// When the last of the stages that it is about has run.
 			last := len(g.flow)
@@ -691,6 +709,44 @@ func (g *generator) allowed(d provenance.ResourceDescriptor) bool {
 	return slices.ContainsFunc(d.Digest, func(d provenance.Digest) bool {
 		return slices.Contains(g.c.policy.Algorithms, string(d.Algorithm()))
 	})
+}
+
+// pack puts files into a package, most of the time those that it should hold,
+// and looks into it.
+func (g *generator) pack(s *genStage, files []genFile) {
+	if g.p(20) {
+		i := g.n(len(files) + 1)
+		files = append(slices.Clone(files[:i]), genFile{name: one(g.choices, []string{"evil", "d1/f1a", "x/evil"}), content: "evil"})
+		g.c.hostile = append(g.c.hostile, "packed evil")
+	}
+	if len(files) == 0 {
+		files = []genFile{{name: "README", content: "nothing"}}
+	}
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("package-%d-%p.tar", os.Getpid(), g))
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	seen := map[string]bool{}
+	for _, f := range files {
+		if seen[f.name] {
+			continue
+		}
+		seen[f.name] = true
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.content))}); err != nil {
+			panic(err)
+		}
+		w.Write([]byte(f.content))
+	}
+	w.Close()
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		panic(err)
+	}
+	defer os.Remove(path)
+	contents, err := verify.ReadContents(context.Background(), path)
+	if err != nil {
+		panic(fmt.Errorf("%w: %v", err, files))
+	}
+	g.c.contents = append(g.c.contents, contents)
+	s.products = []genFile{{name: "package.tar", content: b.String(), digests: "both"}}
 }
 
 // run makes the statements of one honest stage.

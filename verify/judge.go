@@ -413,10 +413,7 @@ func (s *solver) ordered() *Finding {
 // lists b by digest, which nobody can do before b exists, or by the times of
 // both.
 func (s *solver) comesAfter(st, earlier *stage, r *run, c *candidate, before *run, b *candidate) *Finding {
-	if c.vs == nil || b.vs == nil || c == b {
-		if c != b {
-			return nil // a package that the verifier looked into has no time of its own
-		}
+	if c == b {
 		return &Finding{Reason: ReasonOrder, Stage: st.name, Message: fmt.Sprintf("one statement stands for both %s and %s, and cannot come after itself", st.name, earlier.name)}
 	}
 	if slices.ContainsFunc(c.materials, func(m provenance.ResourceDescriptor) bool { return slices.Contains(m.Digest, b.id) }) {

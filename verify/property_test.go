@@ -28,9 +28,9 @@ type answer struct {
 	passed bool
 }
 
-func askAbout(t testing.TB, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte) answer {
+func askAbout(t testing.TB, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte, contents ...*verify.Contents) answer {
 	t.Helper()
-	proof, err := v.Verify(context.Background(), verify.Request{Artifacts: artifacts, Evidence: verify.NewEvidence(evidence...), At: now})
+	proof, err := v.Verify(context.Background(), verify.Request{Artifacts: artifacts, Evidence: verify.NewEvidence(evidence...), Contents: contents, At: now})
 	var refused *verify.RefusedError
 	var j answer
 	var r *verify.Report
@@ -54,7 +54,7 @@ func askAbout(t testing.TB, v *verify.Verifier, artifacts []provenance.Artifact,
 }
 
 // chains calls each for the release chain, whole and broken, and for generated chains.
-func chains(t *testing.T, n uint64, each func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte)) {
+func chains(t *testing.T, n uint64, each func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte, contents ...*verify.Contents)) {
 	t.Helper()
 	app := []provenance.Artifact{artifact("app.tar.gz")}
 	each(t, newVerifier(t, releasePolicy()), app, releaseEvidence())
@@ -68,7 +68,7 @@ func chains(t *testing.T, n uint64, each func(t *testing.T, v *verify.Verifier, 
 		if err != nil {
 			t.Fatal(err)
 		}
-		each(t, v, c.artifacts, c.envelopes())
+		each(t, v, c.artifacts, c.envelopes(), c.contents...)
 		if t.Failed() {
 			t.Fatalf("seed %d\n%s", seed, c)
 		}
@@ -105,11 +105,11 @@ func split(t *testing.T, evidence [][]byte) [][]byte {
 
 func TestPropertyOrderAndRepetition(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	chains(t, 700, func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte) {
-		want := askAbout(t, v, artifacts, evidence)
+	chains(t, 700, func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte, contents ...*verify.Contents) {
+		want := askAbout(t, v, artifacts, evidence, contents...)
 		check := func(what string, evidence [][]byte) {
 			t.Helper()
-			if got := askAbout(t, v, artifacts, evidence); got.report != want.report || !slices.Equal(got.proof, want.proof) {
+			if got := askAbout(t, v, artifacts, evidence, contents...); got.report != want.report || !slices.Equal(got.proof, want.proof) {
 				t.Errorf("%s: the report is\n%s\nwant\n%s", what, got.report, want.report)
 			}
 		}
@@ -125,15 +125,15 @@ func TestPropertyOrderAndRepetition(t *testing.T) {
 }
 
 func TestPropertyManyGoroutines(t *testing.T) {
-	chains(t, 10, func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte) {
-		want := askAbout(t, v, artifacts, evidence)
+	chains(t, 10, func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte, contents ...*verify.Contents) {
+		want := askAbout(t, v, artifacts, evidence, contents...)
 		for _, n := range []int{1, 2, 7, 64} {
 			var wg sync.WaitGroup
 			var different atomic.Int32
 			for g := range n {
 				wg.Go(func() {
 					for i := g; i < 100; i += n {
-						if got := askAbout(t, v, artifacts, evidence); got.report != want.report {
+						if got := askAbout(t, v, artifacts, evidence, contents...); got.report != want.report {
 							different.Add(1)
 						}
 					}
@@ -151,8 +151,8 @@ func TestPropertyManyGoroutines(t *testing.T) {
 // no such proof.
 func TestPropertyProofNeedsItsStatements(t *testing.T) {
 	proofs := 0
-	chains(t, 400, func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte) {
-		with := askAbout(t, v, artifacts, evidence)
+	chains(t, 400, func(t *testing.T, v *verify.Verifier, artifacts []provenance.Artifact, evidence [][]byte, contents ...*verify.Contents) {
+		with := askAbout(t, v, artifacts, evidence, contents...)
 		for _, d := range with.proof {
 			proofs++
 			less := slices.DeleteFunc(slices.Clone(evidence), func(e []byte) bool {
@@ -163,7 +163,7 @@ func TestPropertyProofNeedsItsStatements(t *testing.T) {
 				st, err := provenance.ParseStatement(env.Payload)
 				return err == nil && st.Digest().String() == d
 			})
-			if without := askAbout(t, v, artifacts, less); slices.Contains(without.proof, d) {
+			if without := askAbout(t, v, artifacts, less, contents...); slices.Contains(without.proof, d) {
 				t.Errorf("a proof uses statement %s, which is not there", d)
 			}
 		}
@@ -199,11 +199,11 @@ func TestPropertyMonotonic(t *testing.T) {
 			t.Fatal(err)
 		}
 		evidence := c.envelopes()
-		all := askAbout(t, v, c.artifacts, evidence)
+		all := askAbout(t, v, c.artifacts, evidence, c.contents...)
 		r.Shuffle(len(evidence), func(i, j int) { evidence[i], evidence[j] = evidence[j], evidence[i] })
 		before := false
 		for i := range evidence { // one more at a time
-			now := askAbout(t, v, c.artifacts, evidence[:i+1])
+			now := askAbout(t, v, c.artifacts, evidence[:i+1], c.contents...)
 			if before && !now.passed {
 				t.Fatalf("seed %d: passes with %d pieces of evidence and not with %d: %s\n%s", seed, i, i+1, now.report, c)
 			}
@@ -220,7 +220,7 @@ func TestPropertyMonotonic(t *testing.T) {
 		for other := range uint64(3) {
 			evidence = append(evidence, generate(seedBytes(seed*7+other)).envelopes()...)
 		}
-		if more := askAbout(t, v, c.artifacts, evidence); !more.passed {
+		if more := askAbout(t, v, c.artifacts, evidence, c.contents...); !more.passed {
 			t.Fatalf("seed %d: refused with more evidence: %s\n%s", seed, more.report, c)
 		}
 	}
@@ -428,7 +428,7 @@ func TestPropertyNothingIsChanged(t *testing.T) {
 			copies[i] = bytes.Clone(evidence[i])
 		}
 		artifacts := slices.Clone(c.artifacts)
-		want := askAbout(t, v, c.artifacts, evidence)
+		want := askAbout(t, v, c.artifacts, evidence, c.contents...)
 		after, err := json.Marshal(c.policy)
 		if err != nil {
 			t.Fatal(err)
@@ -454,7 +454,7 @@ func TestPropertyNothingIsChanged(t *testing.T) {
 		clear(c.policy.Principals)
 		clear(c.policy.Inputs)
 		clear(options.Parameters)
-		if got := askAbout(t, v, artifacts, copies); got.report != want.report {
+		if got := askAbout(t, v, artifacts, copies, c.contents...); got.report != want.report {
 			t.Errorf("seed %d: changing the policy after New changed the report to\n%s\nfrom\n%s", seed, got.report, want.report)
 		}
 	}

@@ -30,7 +30,7 @@ func compare(c *genCase) (outcome, error) {
 		return o, err
 	}
 	envelopes := c.envelopes()
-	_, o.engine = v.Verify(context.Background(), verify.Request{Artifacts: c.artifacts, Evidence: verify.NewEvidence(envelopes...), At: now})
+	_, o.engine = v.Verify(context.Background(), verify.Request{Artifacts: c.artifacts, Evidence: verify.NewEvidence(envelopes...), Contents: c.contents, At: now})
 	var refused *verify.RefusedError
 	if o.engine != nil && !errors.As(o.engine, &refused) {
 		return o, fmt.Errorf("neither a pass nor a refusal: %w", o.engine)
@@ -38,7 +38,7 @@ func compare(c *genCase) (outcome, error) {
 	if refused != nil && refused.Reason() == verify.ReasonSearchLimit {
 		return o, fmt.Errorf("a chain that a person could read: %w", o.engine)
 	}
-	o.reference = referenceVerdict(c.policy, chainCompiler{}, c.artifacts, envelopes, now, referenceChoices)
+	o.reference = referenceVerdict(c.policy, chainCompiler{}, c.artifacts, envelopes, c.contents, now, referenceChoices)
 	o.tooLarge = errors.Is(o.reference, errTooLarge)
 	return o, nil
 }
@@ -70,6 +70,7 @@ func features(p *verify.Policy) []string {
 	note("revoked", len(p.Revoked) > 0)
 	for _, s := range p.Stages {
 		note("many", s.Many)
+		note("contains", s.Contains != nil)
 		note("many about", s.Many && len(s.About) > 0)
 		note("optional", s.Optional)
 		note("products", len(s.Products) > 0)

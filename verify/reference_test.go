@@ -115,7 +115,8 @@ type reference struct {
 	compiler   verify.ConditionCompiler
 	at         time.Time
 	artifacts  []*refResource
-	statements []*refStatement   // ordered by digest
+	statements []*refStatement // ordered by digest
+	packages   []*verify.Contents
 	persons    map[string]string // key id to name
 	names      []string          // of the stages, sorted
 	globs      map[string]*glob.Pattern
@@ -128,12 +129,12 @@ var errTooLarge = errors.New("too many choices to enumerate")
 // referenceVerdict returns nil if the artifact passes, errTooLarge if there is
 // too much to enumerate, and otherwise an error that names the rule that the
 // last choice broke.
-func referenceVerdict(p *verify.Policy, compiler verify.ConditionCompiler, artifacts []provenance.Artifact, evidence [][]byte, at time.Time, most int) error {
+func referenceVerdict(p *verify.Policy, compiler verify.ConditionCompiler, artifacts []provenance.Artifact, evidence [][]byte, packages []*verify.Contents, at time.Time, most int) error {
 	if !p.Expires.IsZero() && !at.Before(p.Expires) {
 		return errors.New("expired")
 	}
 	r := &reference{policy: p, compiler: compiler, at: at, persons: map[string]string{}, globs: map[string]*glob.Pattern{},
-		matched: map[[2]*refResource]bool{}, most: most}
+		matched: map[[2]*refResource]bool{}, packages: packages, most: most}
 	var keys []verify.Key
 	for _, name := range slices.Sorted(maps.Keys(p.Principals)) {
 		e := p.Principals[name]
@@ -374,6 +375,20 @@ func (r *reference) votes(i int, q *verify.Requirement) []refVote {
 func (r *reference) options(name string) ([]*refChoice, error) {
 	s := r.policy.Stages[name]
 	runs := []refRun{nil}
+	if s.Contains != nil {
+		runs = nil
+		for _, p := range r.packages {
+			st := &refStatement{digest: "a package"}
+			a := p.Artifact()
+			st.products = append(st.products, r.resource(provenance.ResourceDescriptor{Name: a.Name, Digest: a.Digests}))
+			for _, m := range p.Members() {
+				if s.Contains.Members == "" || r.glob(s.Contains.Members).Match(m.Name) {
+					st.materials = append(st.materials, r.resource(m))
+				}
+			}
+			runs = append(runs, refRun{{q: -1, st: st}})
+		}
+	}
 	for i := range s.Requires {
 		q := &s.Requires[i]
 		if q.Which == "none" {
@@ -1039,6 +1054,9 @@ func (r *reference) duties(choice map[string]*refChoice) error {
 			for name, c := range choice {
 				list := []any{}
 				for _, st := range c.statements {
+					if r.policy.Stages[name].Contains != nil {
+						continue // no statement, and nothing that a condition could look at
+					}
 					list = append(list, map[string]any{"predicate": st.predicate})
 				}
 				stages[name] = list
