@@ -124,7 +124,7 @@ const exceptionIDs = "" +
 	"GPL-3.0-linking-exception GPL-3.0-linking-source-exception GPL-CC-1.0 GStreamer-exception-2005 " +
 	"GStreamer-exception-2008 Gmsh-exception Independent-modules-exception " +
 	"KiCad-libraries-exception LGPL-3.0-linking-exception LLGPL LLVM-exception LZMA-exception " +
-	"Libtool-exception Linux-syscall-note OCCT-exception-1.0 OCaml-LGPL-linking-exception " +
+	"Libtool-exception Linux-syscall-note Nokia-Qt-exception-1.1 OCCT-exception-1.0 OCaml-LGPL-linking-exception " +
 	"OpenJDK-assembly-exception-1.0 PCRE2-exception PS-or-PDF-font-exception-20170817 " +
 	"QPL-1.0-INRIA-2004-exception Qt-GPL-exception-1.0 Qt-LGPL-exception-1.1 Qwt-exception-1.0 " +
 	"RRDtool-FLOSS-exception-2.0 SANE-exception SHL-2.0 SHL-2.1 SWI-exception " +

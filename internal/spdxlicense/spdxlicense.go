@@ -37,6 +37,10 @@ var list = sync.OnceValue(func() table {
 // matched without regard to case, or "" when the list has none.
 func ID(id string) string { return list().licenses[strings.ToLower(id)] }
 
+// Exception returns the identifier of the SPDX list of exceptions that id
+// spells, or "" when the list has none.
+func Exception(id string) string { return list().exceptions[strings.ToLower(id)] }
+
 // Normalize checks an SPDX licence expression and returns it with identifiers
 // in the list's spelling, operators in upper case and single spaces. NONE and
 // NOASSERTION are not expressions.
