@@ -66,6 +66,8 @@ func TestEdge80_CommandLines(t *testing.T) {
 		{"curl", "-H", "Authorization: token hunter2hunter2"},
 		{"curl", "--header=Authorization: ApiKey hunter2hunter2"},
 		{"curl", "-u", "bob:hunter2hunter2"},
+		{"go", "build", "-ldflags=-X=main.token=hunter2hunter2"},
+		{"go", "build", "-ldflags", "-s -X main.apiToken=hunter2hunter2"},
 		{"sh", "-c", "curl -u bob:hunter2hunter2 https://example.com"},
 	} {
 		s := New(ArgvSecrets(argv), nil)

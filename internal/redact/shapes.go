@@ -357,16 +357,21 @@ func argvSecrets(argv []string) []string {
 				out = append(out, pass)
 			}
 		}
-		name, value, ok := strings.Cut(arg, "=")
-		flag := strings.TrimLeft(name, "-")
-		if !SecretName(flag) || strings.ContainsAny(flag, "/ \t\n") {
-			continue
-		}
-		switch {
-		case ok:
-			out = append(out, value)
-		case flag != arg && i+1 < len(argv) && !strings.HasPrefix(argv[i+1], "-"):
-			out = append(out, argv[i+1])
+		// The last of -ldflags=-X=main.token=V is the value.
+		for rest := arg; ; {
+			name, value, ok := strings.Cut(rest, "=")
+			flag := strings.TrimLeft(name, "-")
+			secret := SecretName(flag) && !strings.ContainsAny(flag, "/ \t\n")
+			switch {
+			case secret && ok:
+				out = append(out, value)
+			case secret && flag != arg && rest == arg && i+1 < len(argv) && !strings.HasPrefix(argv[i+1], "-"):
+				out = append(out, argv[i+1])
+			}
+			if secret || !ok {
+				break
+			}
+			rest = value
 		}
 	}
 	return out

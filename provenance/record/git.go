@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,8 +35,8 @@ type GitState struct {
 	Shallow    bool              `json:"shallow,omitempty"`
 
 	// Dirty are the paths, relative to Root, that differ from Tree or are not
-	// in it (and not ignored), sorted; an untracked directory is one path that
-	// ends in a slash. At most limits.DirtyFiles are listed; DirtyCount counts all.
+	// in it (and not ignored), or that the index tells git not to look at,
+	// sorted; an untracked directory is one path that ends in a slash. At most limits.DirtyFiles are listed; DirtyCount counts all.
 	Dirty      []string `json:"dirty,omitempty"`
 	DirtyCount int      `json:"dirtyCount,omitempty"`
 
@@ -109,6 +110,13 @@ func askGit(ctx context.Context, dir string, environ environment) (s GitState, e
 		return s, err
 	}
 	s.Root = filepath.FromSlash(top)
+	// core.worktree of a repository may name any directory, and there git
+	// would find another repository to answer for.
+	if in, err := within(s.Root, dir); err != nil {
+		return s, err
+	} else if !in {
+		return s, fmt.Errorf("the repository around %q says that its working tree is %q, which is somewhere else", dir, s.Root)
+	}
 	t.dir = s.Root
 	head, err := line("rev-parse", "--verify", "--end-of-options", "HEAD^{commit}")
 	if exit, ok := errors.AsType[*exitError](err); ok && exit.code == 128 && strings.Contains(exit.stderr, "single revision") {
@@ -147,6 +155,22 @@ func askGit(ctx context.Context, dir string, environ environment) (s GitState, e
 	return s, s.readStatus(ctx, t, environ)
 }
 
+// within reports whether dir is root or below it.
+func within(root, dir string) (bool, error) {
+	root, err := filepath.EvalSymlinks(root)
+	if err != nil {
+		return false, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false, err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return false, err
+	}
+	rel, err := filepath.Rel(root, dir)
+	return err == nil && filepath.IsLocal(rel), nil
+}
+
 // gitConfig is the configuration that overrides the repository's.
 var gitConfig = []string{
 	"core.fsmonitor=false",     // a program that says what changed
@@ -154,6 +178,9 @@ var gitConfig = []string{
 	"core.pager=cat",
 	"core.attributesFile=/dev/null",
 	"core.untrackedCache=false",
+	"core.ignoreStat=false", // these three say what git takes for changed
+	"core.trustctime=true",
+	"core.checkStat=default",
 	"core.alternateRefsCommand=",
 	"diff.external=",
 	"protocol.allow=never",         // a partial clone fetches what it lacks, over any transport
@@ -285,16 +312,30 @@ func (s *GitState) readStatus(ctx context.Context, t *tool, environ environment)
 	if over {
 		return tooMuch(over)
 	}
+	dirty := make(map[string]bool)
 	for entry := range bytes.SplitSeq(out, []byte{0}) {
-		if len(entry) < 4 { // XY, space, path
-			continue
-		}
-		s.DirtyCount++
-		if len(s.Dirty) < limits.DirtyFiles {
-			s.Dirty = append(s.Dirty, strings.ToValidUTF8(string(entry[3:]), "\uFFFD"))
+		if len(entry) >= 4 { // XY, space, path
+			dirty[string(entry[3:])] = true
 		}
 	}
-	slices.Sort(s.Dirty)
+	// The index can tell git not to look at a file (assume-unchanged,
+	// skip-worktree, sparse checkouts); then nobody knows that it is clean.
+	out, over, err = t.run(ctx, "ls-files", "-v", "-z")
+	if err != nil || over {
+		return errors.Join(err, tooMuch(over))
+	}
+	for entry := range bytes.SplitSeq(out, []byte{0}) {
+		if len(entry) >= 3 && (entry[0] == 'S' || 'a' <= entry[0] && entry[0] <= 'z') { // tag, space, path
+			dirty[string(entry[2:])] = true
+		}
+	}
+	s.DirtyCount = len(dirty)
+	for _, name := range slices.Sorted(maps.Keys(dirty)) {
+		if len(s.Dirty) == limits.DirtyFiles {
+			break
+		}
+		s.Dirty = append(s.Dirty, strings.ToValidUTF8(name, "\uFFFD"))
+	}
 	return nil
 }
 

@@ -198,7 +198,7 @@ func Run(ctx context.Context, step Step) (*Record, error) {
 		return nil, &Error{ReasonStep, "program", err}
 	}
 
-	secrets := redact.New(slices.Concat(step.Secrets, redact.ArgvSecrets(step.Argv)), step.Environ)
+	secrets := redact.New(slices.Concat(step.Secrets, redact.ArgvSecrets(step.Argv), step.settings(env)), step.Environ)
 	o := Observed{
 		Argv: secrets.Argv(step.Argv), Dir: secrets.String(p.dir),
 		ExitCode: -1, Git: step.Git.clone(), Go: step.Go.clone(),
@@ -346,6 +346,30 @@ func (s *Step) targets(p *place) (materials, products []target, err error) {
 		products = append(products, t)
 	}
 	return materials, products, nil
+}
+
+// settings returns what is secret in what is going to be stated beside the
+// command line: parameters that are called so, and flags in variables such as
+// GOFLAGS.
+func (s *Step) settings(env environment) (secrets []string) {
+	for name, v := range s.Parameters {
+		if redact.SecretName(name) {
+			secrets = append(secrets, v)
+		}
+	}
+	var flags []string
+	for _, name := range s.Env {
+		if v, ok := env.get(name); ok {
+			flags = append(flags, v)
+		}
+	}
+	if s.Go != nil {
+		flags = slices.AppendSeq(flags, maps.Values(s.Go.Settings))
+	}
+	for _, v := range flags {
+		secrets = append(secrets, redact.ArgvSecrets([]string{v})...)
+	}
+	return secrets
 }
 
 // environment returns the recorded values, the names that are passed on

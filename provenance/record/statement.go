@@ -3,6 +3,7 @@ package record
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"reflect"
 
 	"github.com/hallmark-build/hallmark/internal/redact"
@@ -148,7 +149,13 @@ func external(name string, o *Observed, c *Claimed) map[string]any {
 		"environment":      o.Environment,
 	}
 	if len(c.Parameters) > 0 {
-		m["parameters"] = c.Parameters
+		parameters := maps.Clone(c.Parameters)
+		for name, v := range parameters { // also values too short to be searched for
+			if v != "" && redact.SecretName(name) {
+				parameters[name] = redact.Marker
+			}
+		}
+		m["parameters"] = parameters
 	}
 	return m
 }
