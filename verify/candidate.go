@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ type opened struct {
 	vs        *VerifiedStatement
 	subjects  []provenance.ResourceDescriptor // digests: only those the policy accepts
 	materials []provenance.ResourceDescriptor // the same
-	byDigest  map[provenance.Digest][]int32   // subjects by digest, when there are many
+	byDigest  *subjectIndex                   // when there are many subjects
 	flowErr   error
 	rejected  *RejectedError
 }
@@ -81,7 +82,9 @@ func (s *solver) find(d provenance.Digest) ([]*candidate, error) {
 	// A source may return more than was asked for.
 	list = slices.DeleteFunc(list, func(c *candidate) bool { return !c.has(d) })
 	s.found[d] = list
-	s.rejected[d] = rejected
+	if len(rejected) > 0 {
+		s.rejected[d] = rejected
+	}
 	return list, nil
 }
 
@@ -218,24 +221,61 @@ func comparePrincipals(a, b Principal) int {
 	return 0
 }
 
+// subjectIndex finds subjects by digest. Nearly always there is one.
+type subjectIndex struct {
+	first map[provenance.Digest]int32
+	more  map[provenance.Digest][]int32
+}
+
 func (o *opened) index() {
 	if len(o.subjects) <= 8 {
 		return
 	}
-	o.byDigest = make(map[provenance.Digest][]int32, len(o.subjects))
-	for i, r := range o.subjects {
-		for _, d := range r.Digest {
-			o.byDigest[d] = append(o.byDigest[d], int32(i))
+	x := &subjectIndex{first: make(map[provenance.Digest]int32, len(o.subjects))}
+	for i := range o.subjects {
+		for _, d := range o.subjects[i].Digest {
+			if _, dup := x.first[d]; !dup {
+				x.first[d] = int32(i)
+				continue
+			}
+			if x.more == nil {
+				x.more = map[provenance.Digest][]int32{}
+			}
+			x.more[d] = append(x.more[d], int32(i))
 		}
 	}
+	o.byDigest = x
 }
 
 // has reports whether a subject has the digest.
 func (o *opened) has(d provenance.Digest) bool {
-	if o.byDigest != nil {
-		return len(o.byDigest[d]) > 0
+	for range o.with(d) {
+		return true
 	}
-	return slices.ContainsFunc(o.subjects, func(r provenance.ResourceDescriptor) bool { return slices.Contains(r.Digest, d) })
+	return false
+}
+
+// with yields the subjects that have the digest, in order.
+func (o *opened) with(d provenance.Digest) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if o.byDigest == nil {
+			for i := range o.subjects {
+				if slices.Contains(o.subjects[i].Digest, d) && !yield(i) {
+					return
+				}
+			}
+			return
+		}
+		i, ok := o.byDigest.first[d]
+		if !ok || !yield(int(i)) || o.byDigest.more == nil {
+			return
+		}
+		for _, i := range o.byDigest.more[d] {
+			if !yield(int(i)) {
+				return
+			}
+		}
+	}
 }
 
 // product returns the index of a subject that is the wanted artifact, by digest and, where the flow
@@ -254,18 +294,10 @@ func (c *candidate) product(want *provenance.ResourceDescriptor, f *flow) (at, m
 		}
 		return true
 	}
-	if c.byDigest == nil {
-		for i := range c.subjects {
+	for _, d := range want.Digest {
+		for i := range c.with(d) {
 			if try(i) {
 				return i, -1
-			}
-		}
-		return -1, misnamed
-	}
-	for _, d := range want.Digest {
-		for _, i := range c.byDigest[d] {
-			if try(int(i)) {
-				return int(i), -1
 			}
 		}
 	}
@@ -291,14 +323,8 @@ func (c *candidate) meeting(want *provenance.ResourceDescriptor, f *flow, each f
 			each(r)
 		}
 	}
-	if c.byDigest == nil {
-		for i := range c.subjects {
-			try(&c.subjects[i])
-		}
-		return
-	}
 	for _, d := range want.Digest {
-		for _, i := range c.byDigest[d] {
+		for i := range c.with(d) {
 			try(&c.subjects[i])
 		}
 	}

@@ -326,12 +326,13 @@ func (e *Evidence) pendingAt(list []location) []pending {
 // lookUp returns the distinct attestations under a hash, ordered by digest.
 func (e *Evidence) lookUp(hash uint64) []location {
 	at, _ := slices.BinarySearchFunc(e.keys, hash, func(k key, h uint64) int { return cmp.Compare(k.hash, h) })
-	var list []location
-	for _, k := range e.keys[at:] {
-		if k.hash != hash {
-			break
-		}
-		list = append(list, e.where[k.number])
+	end := at
+	for end < len(e.keys) && e.keys[end].hash == hash {
+		end++
+	}
+	list := make([]location, end-at)
+	for i, k := range e.keys[at:end] {
+		list[i] = e.where[k.number]
 	}
 	slices.SortFunc(list, func(a, b location) int {
 		return cmp.Or(bytes.Compare(a.sum[:], b.sum[:]), cmp.Compare(a.file, b.file), cmp.Compare(a.offset, b.offset))

@@ -98,8 +98,10 @@ func writeChain(b *testing.B, dir string, n int, newKey func() crypto.Signer, al
 	c := &chain{layoutKeys: map[string]in_toto.Key{owner.inToto.KeyID: owner.inToto}}
 	c.policy = &verify.Policy{Schema: verify.PolicySchema, Name: "chain", NoExpiryUnsafe: true, Final: "package",
 		Principals: map[string]verify.Principals{}, Stages: map[string]*verify.Stage{}}
-	if err := os.MkdirAll(filepath.Join(dir, "links"), 0o755); err != nil {
-		b.Fatal(err)
+	for _, sub := range []string{"links", "statements"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			b.Fatal(err)
+		}
 	}
 	for s, step := range steps {
 		k := newChainKey(b, newKey())
@@ -131,7 +133,7 @@ func writeChain(b *testing.B, dir string, n int, newKey func() crypto.Signer, al
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, step+".intoto.json"), k.envelope(b, st.Payload()), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "statements", step+".intoto.json"), k.envelope(b, st.Payload()), 0o644); err != nil {
 			b.Fatal(err)
 		}
 		public := k.inToto
@@ -167,7 +169,7 @@ func (c *chain) hallmark(dir string) error {
 	if err != nil {
 		return err
 	}
-	ev, err := verify.EvidenceReader{Workers: 1}.Read(context.Background(), dir)
+	ev, err := verify.EvidenceReader{Workers: 1}.Read(context.Background(), filepath.Join(dir, "statements"))
 	if err != nil {
 		return err
 	}
