@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // A repository's configuration must not make the record speak of another one.
@@ -33,12 +34,21 @@ func TestEdge51_IndexThatHidesChanges(t *testing.T) {
 	}
 }
 
+// A repository's configuration can tell git to look at size and time only.
 func TestEdge51_ConfigThatHidesChanges(t *testing.T) {
 	r := newRepo(t)
-	r.commit("a", "b")
-	r.git("config", "core.ignoreStat", "true")
-	r.git("update-index", "--refresh")
-	write(t, filepath.Join(r.dir, "a"), "a backdoor")
+	file, old := filepath.Join(r.dir, "a"), time.Unix(1_600_000_000, 0)
+	put := func(content string) {
+		write(t, file, content)
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("reviewed")
+	r.git("config", "core.trustctime", "false")
+	r.git("config", "core.checkStat", "minimal")
+	r.commit()
+	put("backdoor")
 	if s := r.state("."); s.DirtyCount != 1 {
 		t.Errorf("%d changes, %q", s.DirtyCount, s.Dirty)
 	}
