@@ -48,6 +48,7 @@ func TestEdge51_ConfigThatHidesChanges(t *testing.T) {
 	r.git("config", "core.trustctime", "false")
 	r.git("config", "core.checkStat", "minimal")
 	r.commit()
+	time.Sleep(1100 * time.Millisecond) // git compares seconds
 	put("backdoor")
 	if s := r.state("."); s.DirtyCount != 1 {
 		t.Errorf("%d changes, %q", s.DirtyCount, s.Dirty)
