@@ -75,7 +75,7 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	err := Check([]byte("{\n\n \"bomFormat\": \"X\"}"), 0, "cyclonedx-1.6")
-	if e := err.(*Error); e.Line != 3 || e.Offset != 15 {
+	if e := err.(*Error); e.Line != 3 || e.Offset != 17 {
 		t.Errorf("%+v, want line 3", e)
 	}
 }
