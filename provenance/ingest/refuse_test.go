@@ -389,7 +389,7 @@ func TestEndless(t *testing.T) {
 		}
 	}
 	// Short lines, but no end of tests.
-	var n int
+	n := 0
 	tests := readerFunc(func(p []byte) (int, error) {
 		n++
 		return copy(p, fmt.Sprintf(event, "run", fmt.Sprintf("Test%d", n))), nil

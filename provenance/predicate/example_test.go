@@ -442,3 +442,20 @@ func ExampleIsSBOM() {
 	// Output:
 	// true true false
 }
+
+// A static scan that found something which somebody had accepted before.
+func ExampleScan() {
+	s := &predicate.Scan{
+		Tools: []predicate.ScanTool{{Name: "gosec", Version: "2.22.0", Rules: 40}},
+		Findings: []predicate.ScanFinding{
+			{Tool: "gosec", Rule: "G104", Level: predicate.LevelWarning, File: "main.go", Line: 3, Suppressed: true},
+		},
+	}
+	s.Summarize()
+	st, err := s.Statement(revision)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(st.PredicateType(), s.Summary.Warning, s.Summary.Suppressed)
+	// Output: https://hallmark.build/attestation/scan/v1 0 1
+}
