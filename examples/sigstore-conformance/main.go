@@ -94,7 +94,8 @@ func parse(args []string) (*options, error) {
 		return nil, errors.New("want --bundle")
 	case o.command == "sign-bundle" && o.token == "":
 		return nil, errors.New("want --identity-token")
-	case o.command == "verify-bundle" && (o.key == "") != (o.identity != "" && o.issuer != ""):
+	case o.command == "verify-bundle" && o.key == "" && (o.identity == "" || o.issuer == ""),
+		o.command == "verify-bundle" && o.key != "" && o.identity+o.issuer != "":
 		return nil, errors.New("want either --certificate-identity and --certificate-oidc-issuer, or --key")
 	}
 	o.artifact = f.Arg(0)
@@ -154,13 +155,16 @@ func verifyBundle(ctx context.Context, o *options) error {
 	default:
 		return err
 	}
-	if o.key != "" {
-		return nil // no other key is trusted
-	}
 	for _, s := range signatures {
-		if id := s.Principal.Identity(); id.Issuer == o.issuer && id.Subject == o.identity {
+		id := s.Principal.Identity()
+		// No other key is trusted; but with the root, every certificate of its
+		// authorities is.
+		if o.key != "" && s.Principal.KeyID() != "" || o.key == "" && id.Issuer == o.issuer && id.Subject == o.identity {
 			return nil
 		}
+	}
+	if o.key != "" {
+		return fmt.Errorf("signed by %v, not with the key", signatures[0].Principal)
 	}
 	return fmt.Errorf("signed by %v, not by %s (%s)", signatures[0].Principal, o.identity, o.issuer)
 }
