@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hallmark-build/hallmark/provenance/layout"
 )
@@ -60,6 +61,9 @@ func classEnd(s []rune, i int) int {
 func compileGlob(pattern string) (*glob, error) {
 	if len(pattern) > maxPattern {
 		return nil, fmt.Errorf("a pattern of %d bytes exceeds the limit of %d", len(pattern), maxPattern)
+	}
+	if !utf8.ValidString(pattern) {
+		return nil, fmt.Errorf("pattern %s is not UTF-8", clip(pattern))
 	}
 	g := &glob{text: pattern, plain: true}
 	s := []rune(pattern)

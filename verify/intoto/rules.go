@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/provenance"
@@ -19,8 +20,8 @@ type Artifacts map[string]provenance.DigestSet
 func cleanArtifacts(m map[string]provenance.DigestSet) (Artifacts, error) {
 	out := make(Artifacts, len(m))
 	for name, digests := range m {
-		if name == "" {
-			return nil, fmt.Errorf("an artifact without a name")
+		if name == "" || !utf8.ValidString(name) { // of an Executor; JSON is UTF-8
+			return nil, fmt.Errorf("an artifact whose name is empty or not UTF-8: %s", clip(name))
 		}
 		if !slices.ContainsFunc(digests, func(d provenance.Digest) bool { return d.Algorithm().Strong() }) {
 			return nil, fmt.Errorf("artifact %s has no digest under a strong algorithm", clip(name))
