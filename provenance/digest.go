@@ -40,6 +40,13 @@ var hexLengths = map[Algorithm][2]int{
 	"sha1": {40}, "md5": {32},
 }
 
+var lowerHex = func() (t [256]bool) {
+	for _, c := range "0123456789abcdef" {
+		t[c] = true
+	}
+	return
+}()
+
 // Strong reports whether two artifacts with the same value under the algorithm are
 // taken to be the same: SHA-2 and SHA-3 of at least 256 bits, Go's dirhash, and git's
 // object ids (whose SHA-1 is accepted for git only).
@@ -75,15 +82,17 @@ func NewDigest(algorithm Algorithm, value string) (Digest, error) {
 	if value == "" {
 		return Digest{}, &FormatError{ReasonDigest, "empty " + clip(string(algorithm)) + " digest"}
 	}
-	n, known := hexLengths[algorithm]
-	if !known {
-		return d, nil
+	n, known := [2]int{64}, true
+	if algorithm != SHA256 { // nearly all are
+		if n, known = hexLengths[algorithm]; !known {
+			return d, nil
+		}
 	}
 	if len(value) != n[0] && len(value) != n[1] {
 		return Digest{}, &FormatError{ReasonDigest, string(algorithm) + " digest of the wrong length: " + clip(value)}
 	}
 	for i := range len(value) {
-		if c := value[i]; !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') {
+		if !lowerHex[value[i]] {
 			return Digest{}, &FormatError{ReasonDigest, string(algorithm) + " digest is not lower-case hex: " + clip(value)}
 		}
 	}

@@ -95,6 +95,9 @@ func readResourceDescriptors(p *strictjson.Parser, v01 bool) ([]ResourceDescript
 		if i == limits.Subjects {
 			return p.Failf(ReasonLimit, "more than %d resource descriptors", limits.Subjects)
 		}
+		if i == cap(list) {
+			list = slices.Grow(list, i+4) // doubles: append grows long lists by less
+		}
 		r, err := readResourceDescriptor(p, v01)
 		list = append(list, r)
 		return err

@@ -386,6 +386,7 @@ func (s *solver) report(passed bool) *Report {
 		}
 		if st.index < len(chosen) {
 			s.reportStage(&rs, st, &chosen[st.index], notes)
+			r.Edges = slices.Grow(r.Edges, len(chosen[st.index].used))
 			for _, e := range chosen[st.index].used {
 				r.Edges = append(r.Edges, reportEdge(st, e))
 			}

@@ -298,12 +298,14 @@ func (s *solver) wants(st *stage) ([]want, error) {
 		seen := map[wantKey]bool{}
 		for _, r := range ch.runs {
 			for _, c := range r.cands {
+				out = slices.Grow(out, len(c.materials))
 				for i := range c.materials {
 					m := &c.materials[i]
-					if !f.takes(m) || seen[keyOf(m)] {
+					k := keyOf(m)
+					if !f.takes(m) || seen[k] {
 						continue
 					}
-					seen[keyOf(m)] = true
+					seen[k] = true
 					w := want{res: m, consumer: consumer, flow: f}
 					possible, err := s.possible(st, w)
 					if err != nil {
@@ -814,7 +816,7 @@ func (s *solver) choose(st *stage, wants []want, runs []*run) (bool, error) {
 // that agree by digest may still give the product different names, or digests
 // under more algorithms, and what is about the product must be about all of these.
 func used(wants []want, runs []*run) []edge {
-	var out []edge
+	out := make([]edge, 0, len(wants))
 	for i := range wants {
 		first := len(out)
 		for _, r := range runs {

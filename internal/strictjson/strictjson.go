@@ -15,6 +15,7 @@ package strictjson
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -320,6 +321,15 @@ var plain = func() (t [256]bool) {
 	return
 }()
 
+// plainWord reports whether all eight bytes are plain: none is below 0x20,
+// above 0x7f, a quotation mark or a backslash. (x-ones)&^x has the high bit of
+// a byte set if a byte of x is zero; w-0x20·ones likewise if one is below 0x20.
+func plainWord(w uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, slash := w^('"'*ones), w^('\\'*ones)
+	return (w|(w-0x20*ones)&^w|(quote-ones)&^quote|(slash-ones)&^slash)&high == 0
+}
+
 // str reads a string whose opening quote is the next byte.
 func (p *Parser) str() ([]byte, error) {
 	start := p.pos + 1
@@ -327,6 +337,13 @@ func (p *Parser) str() ([]byte, error) {
 	data := p.data
 	high := false
 	for i < len(data) {
+		// Eight bytes at a time while all of them are plain.
+		for i+8 <= len(data) && plainWord(binary.LittleEndian.Uint64(data[i:])) {
+			i += 8
+		}
+		if i == len(data) {
+			break
+		}
 		c := data[i]
 		if plain[c] {
 			i++

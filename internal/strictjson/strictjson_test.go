@@ -2,6 +2,7 @@ package strictjson
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -374,6 +375,21 @@ func BenchmarkCheck(b *testing.B) {
 	for b.Loop() {
 		if err := Check(buf.Bytes(), 0); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestPlainWord(t *testing.T) {
+	for c := range 256 {
+		for at := range 8 {
+			// Beside bytes that borrow from their neighbours, and others.
+			for _, fill := range []byte{' ', '!', '#', '[', ']', 'a', 0x7f} {
+				b := bytes.Repeat([]byte{fill}, 8)
+				b[at] = byte(c)
+				if got := plainWord(binary.LittleEndian.Uint64(b)); got != plain[c] {
+					t.Fatalf("%q: %v", b, got)
+				}
+			}
 		}
 	}
 }
