@@ -784,3 +784,25 @@ func TestRefusedErrorIsQuoted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// BenchmarkVerify judges two steps, and a step with 100,000 artifacts.
+func BenchmarkVerify(b *testing.B) {
+	for _, n := range []int{1, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			w := newWorld(b)
+			many := make([]string, n)
+			for i := range many {
+				many[i] = fmt.Sprintf("src/dir%d/file%d.go=%d", i%100, i, i)
+			}
+			w.link(w.alice, "write", nil, nil, files(many...))
+			w.link(w.bob, "build", []string{"go", "build"}, files(many...), files("app=2"))
+			data := w.signedLayout()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Verify(b.Context(), data, []layout.Key{w.owner.key}, w.links, w.options); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
