@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -149,7 +151,7 @@ func (s *solver) openShared(p *pending) (*opened, error) {
 
 // open is Open with what follows from the statement.
 func (s *solver) open(raw []byte) *opened {
-	vs, err := Open(raw, s.v.trust, s.at)
+	vs, err := openAny(raw, s.v.trust, s.at) // times says what lies in the future
 	if err != nil {
 		var r *RejectedError
 		if !errors.As(err, &r) {
@@ -209,7 +211,33 @@ func compareSignatures(a, b Signature) int {
 	if c := at.Time.Compare(bt.Time); c != 0 {
 		return c
 	}
-	return strings.Compare(at.Who, bt.Who)
+	if c := strings.Compare(at.Who, bt.Who); c != 0 {
+		return c
+	}
+	// Two signatures of one second may have run elsewhere, or one be revoked.
+	if c := slices.Compare(a.LogIndexes, b.LogIndexes); c != 0 {
+		return c
+	}
+	switch {
+	case a.unindexed && !b.unindexed:
+		return 1
+	case b.unindexed && !a.unindexed:
+		return -1
+	}
+	return compareClaims(a.Claims, b.Claims)
+}
+
+func compareClaims(a, b map[string]string) int {
+	names := slices.Sorted(maps.Keys(a))
+	if c := slices.Compare(names, slices.Sorted(maps.Keys(b))); c != 0 {
+		return c
+	}
+	for _, n := range names {
+		if c := strings.Compare(a[n], b[n]); c != 0 {
+			return c
+		}
+	}
+	return 0
 }
 
 func comparePrincipals(a, b Principal) int {
@@ -496,6 +524,15 @@ func (s *solver) times(r *requirement, builder string, v *vote) *Finding {
 		from, ok = s.v.revoked.entries[n]
 		if f := revoked(from, ok, fmt.Sprintf("log entry %d", n)); f != nil {
 			return f
+		}
+	}
+	if v.sig.unindexed {
+		// Whoever hands over the evidence chose not to show the index: it may be
+		// any that is revoked.
+		for _, n := range slices.Sorted(maps.Keys(s.v.revoked.entries)) {
+			if f := revoked(s.v.revoked.entries[n], true, "a log entry of which nothing vouches for the index: it may be entry "+strconv.FormatInt(n, 10)+", which"); f != nil {
+				return f
+			}
 		}
 	}
 	if r.maxAge > 0 {

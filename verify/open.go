@@ -66,6 +66,8 @@ type Signature struct {
 	Claims map[string]string
 	// LogIndexes are the entries of transparency logs that hold it.
 	LogIndexes []int64
+	// unindexed: another entry holds it, of which nothing vouches for the index.
+	unindexed bool
 }
 
 // earliest returns the first trusted time, or zero.
@@ -225,8 +227,9 @@ func (k *trustedKey) validAt(t time.Time) bool {
 }
 
 // Open verifies one attestation: a DSSE envelope, or a Sigstore bundle of
-// version 0.1, 0.2 or 0.3 when trust has a Sigstore root. At is the instant at
-// which key validity is judged where there is no trusted time.
+// version 0.1, 0.2 or 0.3 when trust has a Sigstore root. At is the instant of
+// judgement: key validity is judged at it where there is no trusted time, and a
+// bundle with a trusted time after it is refused.
 //
 // It accepts a statement when at least one signature verifies under a key or
 // certificate that is trusted; signatures by others, and bad ones, are
@@ -237,6 +240,33 @@ func Open(attestation []byte, trust *Trust, at time.Time) (*VerifiedStatement, e
 	if at.IsZero() {
 		return nil, errors.New("verify.Open: the instant of judgement is not set")
 	}
+	v, err := openAny(attestation, trust, at)
+	if err != nil {
+		return nil, err
+	}
+	for i := range v.signatures {
+		if rejected := fromFuture(&v.signatures[i], at); rejected != nil {
+			rejected.UnverifiedPayload = v.statement.Payload()
+			return nil, rejected
+		}
+	}
+	return v, nil
+}
+
+// fromFuture refuses a signature that was not there yet at the instant of
+// judgement.
+func fromFuture(s *Signature, at time.Time) *RejectedError {
+	for _, t := range s.Times {
+		if t.Time.After(at) {
+			return &RejectedError{Reason: ReasonNotYet,
+				Msg: fmt.Sprintf("the signature has the trusted time %s, after the instant of judgement, %s", stamp(t.Time), stamp(at))}
+		}
+	}
+	return nil
+}
+
+// openAny is Open for callers that judge the trusted times themselves.
+func openAny(attestation []byte, trust *Trust, at time.Time) (*VerifiedStatement, error) {
 	if isBundle(attestation) {
 		return openBundle(attestation, trust, at)
 	}

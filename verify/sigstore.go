@@ -2,6 +2,9 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
+	"crypto"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -106,6 +109,31 @@ func openBundle(attestation []byte, trust *Trust, at time.Time) (*VerifiedStatem
 // message signature, without a statement), and returns who signed it and when.
 // content is the whole artifact.
 func OpenArtifact(bundle, content []byte, trust *Trust, at time.Time) (*Signature, error) {
+	if content == nil {
+		content = []byte{}
+	}
+	return openArtifact(bundle, &sigstore.Artifact{Bytes: content}, trust, at)
+}
+
+// OpenArtifactDigest is [OpenArtifact] for an artifact that the caller has
+// digested. The digest under the hash of the signer's key is needed: SHA-256
+// nearly always, SHA-384 or SHA-512 for larger curves, and for Ed25519 over
+// an artifact the content itself.
+func OpenArtifactDigest(bundle []byte, digests provenance.DigestSet, trust *Trust, at time.Time) (*Signature, error) {
+	a := &sigstore.Artifact{Digests: map[crypto.Hash][]byte{}}
+	for alg, h := range map[provenance.Algorithm]crypto.Hash{provenance.SHA256: crypto.SHA256, provenance.SHA384: crypto.SHA384, provenance.SHA512: crypto.SHA512} {
+		if d := digests.Get(alg); !d.IsZero() {
+			b, err := hex.DecodeString(d.Value())
+			if err != nil {
+				return nil, err
+			}
+			a.Digests[h] = b
+		}
+	}
+	return openArtifact(bundle, a, trust, at)
+}
+
+func openArtifact(bundle []byte, artifact *sigstore.Artifact, trust *Trust, at time.Time) (*Signature, error) {
 	if at.IsZero() {
 		return nil, errors.New("verify.OpenArtifact: the instant of judgement is not set")
 	}
@@ -116,10 +144,10 @@ func OpenArtifact(bundle, content []byte, trust *Trust, at time.Time) (*Signatur
 	if _, _, isEnvelope := b.UnverifiedPayload(); isEnvelope {
 		return nil, &RejectedError{Reason: ReasonPayloadType, Msg: "the bundle holds an envelope; see Open"}
 	}
-	if content == nil {
-		content = []byte{}
+	_, sig, rejected := verifyBundle(b, artifact, trust, at)
+	if rejected == nil {
+		rejected = fromFuture(sig, at)
 	}
-	_, sig, rejected := verifyBundle(b, &sigstore.Artifact{Bytes: content}, trust, at)
 	if rejected != nil {
 		return nil, rejected
 	}
@@ -132,18 +160,24 @@ func verifyBundle(b *sigstore.Bundle, artifact *sigstore.Artifact, trust *Trust,
 	if trust == nil || len(trust.roots) == 0 {
 		return nil, nil, &RejectedError{Reason: ReasonNoSigstore, Msg: "a Sigstore bundle, and no Sigstore root is trusted"}
 	}
-	var first error
+	var first *RejectedError
+	judge := func(v *sigstore.Verifier, o sigstore.Options) (*sigstore.Result, *Signature) {
+		res, err := v.Verify(b, o)
+		if err != nil {
+			first = cmp.Or(first, bundleError(err))
+			return nil, nil
+		}
+		sig, rejected := accept(res)
+		first = cmp.Or(first, rejected)
+		return res, sig
+	}
 	_, isKey := b.UnverifiedKeyHint()
 	for _, root := range trust.roots {
 		o := root.needs.options()
 		o.Artifact = artifact
 		if !isKey {
-			res, err := root.verifier.Verify(b, o)
-			if err == nil {
-				return accept(res)
-			}
-			if first == nil {
-				first = err
+			if res, sig := judge(root.verifier, o); sig != nil {
+				return res, sig, nil
 			}
 			continue
 		}
@@ -154,22 +188,19 @@ func verifyBundle(b *sigstore.Bundle, artifact *sigstore.Artifact, trust *Trust,
 			}
 			o.Key = &sigstore.Key{Public: k.public, ValidFrom: k.from, ValidUntil: k.till}
 			o.Now = at
-			res, err := root.verifier.Verify(b, o)
-			if err == nil {
-				return accept(res)
-			}
-			if first == nil {
-				first = err
+			if res, sig := judge(root.verifier, o); sig != nil {
+				return res, sig, nil
 			}
 		}
-		if len(trust.keys) == 0 {
-			first = errors.New("signed with a managed key, and no key is trusted")
-		}
 	}
-	if first == nil {
-		first = errors.New("signed with a managed key, and none that bundles can use is trusted")
+	switch {
+	case first != nil:
+	case len(trust.keys) == 0:
+		first = bundleError(errors.New("signed with a managed key, and no key is trusted"))
+	default:
+		first = bundleError(errors.New("signed with a managed key, and none that bundles can use is trusted"))
 	}
-	return nil, nil, bundleError(first)
+	return nil, nil, first
 }
 
 func bundleError(err error) *RejectedError {
@@ -192,7 +223,7 @@ func bundleError(err error) *RejectedError {
 }
 
 // accept turns a result into a signature.
-func accept(res *sigstore.Result) (*sigstore.Result, *Signature, *RejectedError) {
+func accept(res *sigstore.Result) (*Signature, *RejectedError) {
 	sig := new(Signature)
 	for _, t := range res.Times {
 		switch t.Source {
@@ -205,6 +236,8 @@ func accept(res *sigstore.Result) (*sigstore.Result, *Signature, *RejectedError)
 	for _, e := range res.LogEntries {
 		if e.Index >= 0 {
 			sig.LogIndexes = append(sig.LogIndexes, e.Index)
+		} else {
+			sig.unindexed = true
 		}
 	}
 	if c := res.Certificate; c != nil {
@@ -214,14 +247,14 @@ func accept(res *sigstore.Result) (*sigstore.Result, *Signature, *RejectedError)
 		}
 		sig.Principal = Principal{issuer: c.Issuer, subject: c.SAN, subjectType: t}
 		sig.Claims = claims(c)
-		return res, sig, nil
+		return sig, nil
 	}
 	id, err := sigalg.KeyID(res.PublicKey)
 	if err != nil {
-		return nil, nil, bundleError(err)
+		return nil, bundleError(err)
 	}
 	sig.Principal = Principal{key: id}
-	return res, sig, nil
+	return sig, nil
 }
 
 // claims are the certificate's extensions, by their names in Fulcio's oid-info.md.
