@@ -119,8 +119,10 @@ const (
 	// candidates silently would make the verdict depend on order.
 	CandidatesPerDigest = 10_000
 
-	// ConditionCost is the CEL cost limit of one evaluation.
-	ConditionCost = 10_000_000
+	// ConditionCost is the CEL cost limit of one evaluation: a tenth of a second
+	// as a rule, a second at worst. Stops a predicate made so that a harmless
+	// condition compares a million pairs; there may be many statements.
+	ConditionCost = 1_000_000
 
 	// ConditionSource is the longest text of a condition, in bytes, and
 	// ConditionNodes the largest number of its operations once macros are
@@ -369,6 +371,8 @@ const (
 	// systems have at most 500.
 	ImageLayers = 1024
 
-	// ScanCached is the largest cached result of one layer, in bytes.
+	// ScanCached is the largest cached result of one layer, in bytes, and
+	// ScanCache the largest cache; what is oldest goes first.
 	ScanCached = 512 << 20
+	ScanCache  = 4 << 30
 )

@@ -66,7 +66,8 @@ import (
 type Compiler struct {
 	// CostLimit bounds what one evaluation may cost, in CEL's unit: about one
 	// for each operation and each ten characters of a string that is looked
-	// at. 0 means 10,000,000: about a second of plain operations.
+	// at. 0 means 1,000,000: about a tenth of a second of plain operations, and
+	// a second of the dearest.
 	CostLimit uint64
 }
 
@@ -144,6 +145,7 @@ func (c Compiler) Compile(source string, names []string) (verify.Condition, erro
 	program, err := env.Program(checked,
 		cel.EvalOptions(cel.OptOptimize), // compiles regular expressions once
 		cel.CostLimit(c.CostLimit),
+		cel.CostTracking(prices{c.CostLimit}),
 	)
 	if err != nil {
 		return nil, err
