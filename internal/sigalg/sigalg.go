@@ -44,7 +44,7 @@ var ErrSignature = errors.New("signature does not verify")
 
 // For returns the scheme of a key: want when it fits the key, or, when want is
 // empty, the default of the key's type (RSA-PSS for RSA). It refuses RSA keys
-// below 2048 bits and curves that are not in the table.
+// below 2048 bits, curves that are not in the table, and points that are no keys.
 func For(pub crypto.PublicKey, want Scheme) (Scheme, error) {
 	var is Scheme
 	switch k := pub.(type) {
@@ -68,6 +68,9 @@ func For(pub crypto.PublicKey, want Scheme) (Scheme, error) {
 	case ed25519.PublicKey:
 		if len(k) != ed25519.PublicKeySize {
 			return "", fmt.Errorf("Ed25519 public key of %d bytes", len(k))
+		}
+		if smallOrder(k) {
+			return "", errors.New("invalid Ed25519 public key: a point of small order")
 		}
 		is = Ed25519
 	case *rsa.PublicKey:
@@ -95,6 +98,25 @@ func For(pub crypto.PublicKey, want Scheme) (Scheme, error) {
 		return "", fmt.Errorf("scheme %q does not fit a key for %q", want, is)
 	}
 	return is, nil
+}
+
+// smallOrder reports whether a key is one of the points whose order divides 8,
+// in any of their encodings. RFC 8032 does not forbid them, and under such a key
+// anybody can sign.
+func smallOrder(key ed25519.PublicKey) bool {
+	y := [32]byte(key)
+	y[31] &= 0x7f // the sign of x
+	switch hex.EncodeToString(y[:]) {
+	case "0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f":
+		return true
+	}
+	return false
 }
 
 // Hash returns the hash that a scheme applies first; 0 for Ed25519, which
