@@ -142,7 +142,8 @@ type dialect struct {
 	// read states what the provenance says.
 	read func(r *reader)
 	// facts are the external parameters, "name" or "name.field", that read
-	// turns into facts, which are checked as such; chosen are those that whoever started the build chose
+	// turns into facts, which are checked as such: all that it does not read
+	// is left out here; chosen are those that whoever started the build chose
 	// freely. "*" among them: the format does not list its parameters.
 	facts, chosen []string
 }
@@ -161,22 +162,22 @@ var dialects = []dialect{
 	{FormatGitHubDelegator, []string{"https://github.com/slsa-framework/slsa-github-generator/delegator-generic@v0"},
 		(*reader).delegator, nil, []string{"inputs", "vars"}},
 	{FormatContainerBased, []string{"https://slsa.dev/container-based-build/v0.1?draft"},
-		(*reader).containerBased, []string{"source.uri", "source.digest"}, []string{"builderImage", "configPath", "buildConfig"}},
+		(*reader).containerBased, []string{"source.uri", "source.digest.sha1", "source.digest.gitCommit"}, []string{"builderImage", "configPath", "buildConfig"}},
 	{FormatNPMGitHub, []string{"https://github.com/npm/cli/gha/v2", "https://github.com/npm/cli/gha/v1"},
 		(*reader).githubV02, []string{"source", "entryPoint"}, nil},
 	{FormatNPMGitLab, []string{"https://github.com/npm/cli/gitlab/v0alpha1"},
-		(*reader).gitlab, []string{"source", "entryPoint"}, []string{"*"}},
+		(*reader).gitlab, []string{"source"}, []string{"*"}},
 	{FormatGitLab, []string{"https://gitlab.com/gitlab-org/gitlab-runner/-/blob/*", "https://docs.gitlab.com/ci/pipeline_security/slsa/provenance_v1"},
-		(*reader).gitlab, []string{"source", "entryPoint"}, []string{"*"}},
+		(*reader).gitlab, []string{"source"}, []string{"*"}},
 	{FormatCloudBuild, []string{"https://cloud.google.com/build/gcb-buildtypes/google-worker/v1"},
 		(*reader).cloudBuild, []string{"buildConfigSource.repository", "buildConfigSource.ref", "buildConfigSource.path"}, []string{"substitutions"}},
 	{FormatCloudBuildV01, []string{"https://cloudbuild.googleapis.com/CloudBuildYaml@*", "https://cloudbuild.googleapis.com/CloudBuildSteps@*",
-		"https://cloudbuild.googleapis.com/GoogleHostedWorker@v0.2"}, (*reader).cloudBuildV01, []string{"source", "entryPoint"}, []string{"*"}},
+		"https://cloudbuild.googleapis.com/GoogleHostedWorker@v0.2"}, (*reader).cloudBuildV01, nil, []string{"*"}},
 	{FormatTekton, []string{"https://tekton.dev/chains/v2/*", "https://tekton.dev/predicate/chains/slsa/v2", "https://tekton.dev/attestations/chains*",
-		"tekton.dev/v1/*", "tekton.dev/v1beta1/*"}, (*reader).tekton, []string{"source", "entryPoint"}, []string{"*"}},
+		"tekton.dev/v1/*", "tekton.dev/v1beta1/*"}, (*reader).tekton, []string{"entryPoint"}, []string{"*"}},
 	{FormatBuildkite, []string{"https://buildkite.github.io/slsa-buildtypes/job/v1"},
 		(*reader).buildkite, []string{"repository", "build.branch", "build.commit", "build.tag"}, []string{"pipeline", "step", "job"}},
-	{FormatOther, nil, (*reader).other, []string{"source", "source.uri", "source.digest", "entryPoint"}, nil},
+	{FormatOther, nil, (*reader).other, []string{"source", "source.uri", "source.digest.sha1", "source.digest.gitCommit", "entryPoint"}, nil},
 }
 
 func formatNamed(f Format) *dialect {
@@ -201,14 +202,15 @@ func dialectOf(buildType string) *dialect {
 	return formatNamed(FormatOther)
 }
 
-// isFact reports whether an external parameter is wholly made of facts.
+// isFact reports whether an external parameter is wholly made of facts. What
+// is no text, number or boolean was not read as one.
 func (d *dialect) isFact(name string, v any) bool {
 	m, ok := v.(map[string]any)
 	if !ok {
 		return scalar(v) && slices.Contains(d.facts, name)
 	}
 	for field, v := range m {
-		if !empty(v) && !slices.Contains(d.facts, name+"."+field) {
+		if !empty(v) && !d.isFact(name+"."+field, v) {
 			return false
 		}
 	}
@@ -421,11 +423,16 @@ func (r *reader) delegator() {
 
 func (r *reader) containerBased() {
 	r.git(at(r.ext, "source", "uri"), "source.uri")
-	r.say(FactCommit, at(r.ext, "source", "digest", "sha1"), "source.digest")
-	r.say(FactCommit, at(r.ext, "source", "digest", "gitCommit"), "source.digest")
+	r.sourceDigest()
 	r.githubContext()
 	r.run()
 	r.needSource()
+}
+
+// sourceDigest states the commit of a source that is a descriptor.
+func (r *reader) sourceDigest() {
+	r.say(FactCommit, at(r.ext, "source", "digest", "sha1"), "source.digest")
+	r.say(FactCommit, at(r.ext, "source", "digest", "gitCommit"), "source.digest")
 }
 
 func (r *reader) gitlab() {
@@ -486,9 +493,8 @@ func (r *reader) cloudBuildV01() {
 // tekton takes for the source the one git repository among the dependencies
 // that is not what the pipeline and its tasks were fetched from.
 func (r *reader) tekton() {
-	if s := text(r.ext["source"]); s != "" { // of v0.2: the configuration, if from git
-		r.say(FactWorkflow, text(r.ext["entryPoint"]), "configSource.entryPoint")
-	}
+	// Of v0.2: what the configuration was read from, in the parameter source.
+	r.say(FactWorkflow, text(r.ext["entryPoint"]), "configSource.entryPoint")
 	var source *provenance.ResourceDescriptor
 	for i := range r.p.BuildDefinition.ResolvedDependencies {
 		d := &r.p.BuildDefinition.ResolvedDependencies[i]
@@ -534,6 +540,7 @@ func (r *reader) other() {
 	} else if s := at(r.ext, "source", "uri"); s != "" {
 		r.git(s, "source.uri")
 	}
+	r.sourceDigest()
 	r.say(FactWorkflow, text(r.ext["entryPoint"]), "entryPoint")
 	r.dependencies()
 }

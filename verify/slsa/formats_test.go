@@ -359,7 +359,7 @@ func TestEdge78_Formats(t *testing.T) {
 			strict.AllowKnownParameters = false
 			_, err = c.run(t, edit(t, p, path, "!"), c.claims, strict)
 			refusedFor(t, err, slsa.ReasonParameters)
-			strict.AllowExternalParameters = append(slices.Clone(strict.AllowExternalParameters), "surprise", "inputs", "vars", "variables", "CI")
+			strict.AllowExternalParameters = append(slices.Clone(strict.AllowExternalParameters), "surprise", "inputs", "vars", "variables", "CI", "entryPoint")
 			if r, err := c.run(t, edit(t, p, path, "!"), c.claims, strict); err != nil || !slices.Contains(r.Unchecked(), "surprise") {
 				t.Errorf("a parameter that is allowed: %v", err)
 			}

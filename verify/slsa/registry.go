@@ -116,19 +116,18 @@ func VerifyNPM(attestations [][]byte, trust *verify.Trust, at time.Time, artifac
 	if err := verifyPublish(attestations, trust, at, artifact, pkg); err != nil {
 		return nil, err
 	}
-	r, err := VerifyAny(attestations, trust, at, artifact, builders, want)
+	rows, err := compile(builders)
 	if err != nil {
 		return nil, err
 	}
 	// The provenance names the package too.
-	s, err := subjectOf(r.statement.Statement(), artifact.Digests, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := pkg.named(s.Name, "provenance"); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return rows.verifyAny(attestations, trust, at, artifact, &want, func(r *Result) error {
+		s, err := subjectOf(r.statement.Statement(), artifact.Digests, nil)
+		if err != nil {
+			return err
+		}
+		return pkg.named(s.Name, "provenance")
+	})
 }
 
 // named compares the name of a subject.
@@ -147,23 +146,27 @@ func (p NPMPackage) named(got, what string) error {
 }
 
 func verifyPublish(attestations [][]byte, trust *verify.Trust, at time.Time, artifact provenance.Artifact, pkg NPMPackage) error {
+	// One that will do is enough: others prove nothing, whoever made them.
 	var nearest error = refuse(ReasonPredicate, "no publish attestation by the registry")
+	far := 0
 	for _, a := range attestations {
 		st, err := verify.Open(a, trust, at)
-		if err != nil {
-			if _, isError := nearest.(*Error); isError {
-				nearest = err
+		near := 1
+		if err == nil {
+			if st.Statement().PredicateType() != predicate.TypeNPMPublish {
+				continue
 			}
-			continue
+			if err = publishedBy(st, artifact, pkg); err == nil {
+				return nil
+			}
+			near = 3
+			if e, ok := err.(*Error); ok && e.Reason == ReasonVerifier {
+				near = 2
+			}
 		}
-		if st.Statement().PredicateType() != predicate.TypeNPMPublish {
-			continue
+		if near > far {
+			nearest, far = err, near
 		}
-		if err = publishedBy(st, artifact, pkg); err == nil {
-			return nil
-		}
-		nearest = err
-		break
 	}
 	return nearest
 }

@@ -199,8 +199,9 @@ func subjectOf(st *provenance.Statement, digests provenance.DigestSet, more []pr
 }
 
 func (e *Expectations) check() error {
+	source, _ := repository(e.SourceURI)
 	switch {
-	case e.SourceURI == "" && !e.AnySourceUnsafe:
+	case source == "" && (e.SourceURI != "" || !e.AnySourceUnsafe):
 		return refuse(ReasonRequest, "no expectation for the source")
 	case e.Level < 0 || e.Level > 3:
 		return refuse(ReasonRequest, "expected level is %d, want 1 to 3", e.Level)
@@ -332,6 +333,10 @@ func (e *Expectations) judge(r *Result, c *claims, d *dialect) error {
 	if e.Commit != "" && c.built != "" {
 		if c.built != e.Commit {
 			return differs(ReasonRef, "commit that was built", e.Commit, c.built)
+		}
+		// As for facts: of a job with a certificate, what the certificate says.
+		if r.signature.Principal.KeyID() == "" && r.level < 3 && c.certified(FactCommit) != c.built {
+			return refuse(ReasonNotStated, "the commit that was built is stated by the provenance, and not by the certificate")
 		}
 	} else if err := compare(ReasonRef, FactCommit, e.Commit); err != nil {
 		return err
@@ -503,6 +508,11 @@ func VerifyAny(attestations [][]byte, trust *verify.Trust, at time.Time, artifac
 	if err != nil {
 		return nil, err
 	}
+	return rows.verifyAny(attestations, trust, at, artifact, &want, func(*Result) error { return nil })
+}
+
+// verifyAny is VerifyAny for results that also pass another check.
+func (t table) verifyAny(attestations [][]byte, trust *verify.Trust, at time.Time, artifact provenance.Artifact, want *Expectations, also func(*Result) error) (*Result, error) {
 	var best *Result
 	var nearest error
 	far := -1
@@ -511,7 +521,10 @@ func VerifyAny(attestations [][]byte, trust *verify.Trust, at time.Time, artifac
 		near := 0
 		if err == nil {
 			var r *Result
-			if r, err = rows.verify(st, artifact, &want); err == nil {
+			if r, err = t.verify(st, artifact, want); err == nil {
+				err = also(r)
+			}
+			if err == nil {
 				if best == nil || r.level > best.level || r.level == best.level && r.statement.Digest().Compare(best.statement.Digest()) < 0 {
 					best = r
 				}

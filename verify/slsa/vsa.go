@@ -273,6 +273,10 @@ func (r *SummaryResult) fresh(want *SummaryExpectations) error {
 		}
 	}
 	switch {
+	case slices.ContainsFunc(r.statement.Signatures(), func(s verify.Signature) bool {
+		return slices.ContainsFunc(s.Times, func(t verify.TrustedTime) bool { return t.Time.After(want.At) })
+	}):
+		return refuse(ReasonStale, "the summary was signed after the instant of judgement, %s", want.At.UTC().Format(time.RFC3339))
 	case r.vsa.TimeVerified.After(want.At):
 		return differs(ReasonStale, "timeVerified lies in the future", "at most "+want.At.UTC().Format(time.RFC3339), r.vsa.TimeVerified.Format(time.RFC3339))
 	case want.MaxAge <= 0:
@@ -395,7 +399,10 @@ func VerifySource(statements []*verify.VerifiedStatement, revision provenance.Di
 	if want.Ref == "" && !want.AnyRefUnsafe {
 		return nil, refuse(ReasonRequest, "no expectation for the ref")
 	}
-	repo, _ := repository(want.Repository)
+	repo, at := repository(want.Repository)
+	if at != "" {
+		return nil, refuse(ReasonRequest, "expected repository %s has a ref, which goes to Ref", clip(want.Repository))
+	}
 	sum := SummaryExpectations{
 		ResourceURI: repo, Levels: append([]string{levelName(TrackSource, level)}, want.Properties...),
 		At: want.At, MaxAge: want.MaxAge, AnyAgeUnsafe: want.AnyAgeUnsafe,
