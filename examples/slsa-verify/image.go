@@ -126,7 +126,10 @@ func (p *program) image(args []string) error {
 		f.Usage()
 		return errUsage
 	}
-	layout, digest, _ := strings.Cut(rest[0], "@")
+	layout, digest, named := strings.Cut(rest[0], "@")
+	if named && digest == "" {
+		return fmt.Errorf("%s: no digest after the @", layout)
+	}
 	image, evidence, err := find(layout, digest)
 	if err != nil {
 		return err

@@ -141,6 +141,16 @@ func (f *flags) parse(args []string, required ...string) ([]string, error) {
 			return nil, fmt.Errorf("--%s is required", name)
 		}
 	}
+	// An unset variable of a script is not an expectation that was left out.
+	var empty error
+	f.Visit(func(g *flag.Flag) {
+		if g.Value.String() == "" {
+			empty = fmt.Errorf("--%s is given, and empty", g.Name)
+		}
+	})
+	if empty != nil {
+		return nil, empty
+	}
 	for _, in := range f.inputs {
 		k, v, ok := strings.Cut(in, "=")
 		if !ok || k == "" {
@@ -148,6 +158,9 @@ func (f *flags) parse(args []string, required ...string) ([]string, error) {
 		}
 		if f.want.WorkflowInputs == nil {
 			f.want.WorkflowInputs = map[string]string{}
+		}
+		if _, twice := f.want.WorkflowInputs[k]; twice {
+			return nil, fmt.Errorf("--build-workflow-input: %q twice", k)
 		}
 		f.want.WorkflowInputs[k] = v
 	}
