@@ -214,22 +214,22 @@ func try(ctx context.Context, c *http.Client, q Request) (*Reply, time.Duration,
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return nil, 0, &Error{Reason: ReasonNone, Msg: "no answer", Err: err}
+		return nil, 0, &Error{Reason: ReasonNone, Msg: "no answer", Err: quiet(err, q.Bearer)}
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, int64(most)+1))
 	if err != nil {
-		return nil, 0, &Error{Reason: ReasonNone, Status: resp.StatusCode, Msg: "answer broke off", Err: err}
+		return nil, 0, &Error{Reason: ReasonNone, Status: resp.StatusCode, Msg: "answer broke off", Err: quiet(err, q.Bearer)}
 	}
 	if len(b) > most {
 		return nil, 0, &Error{Reason: ReasonAnswer, Status: resp.StatusCode, Msg: "answer is longer than " + strconv.Itoa(most) + " bytes"}
 	}
 	if resp.StatusCode/100 == 2 {
 		if e := resp.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-			return nil, 0, &Error{Reason: ReasonAnswer, Status: resp.StatusCode, Msg: "answer has content encoding " + strconv.Quote(e) + ", asked for none"}
+			return nil, 0, &Error{Reason: ReasonAnswer, Status: resp.StatusCode, Msg: "answer has content encoding " + strconv.Quote(Excerpt([]byte(e), q.Bearer)) + ", asked for none"}
 		}
 		if typ, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); q.Accept != "" && typ != q.Accept {
-			return nil, 0, &Error{Reason: ReasonAnswer, Status: resp.StatusCode, Msg: "answer has content type " + strconv.Quote(typ) + ", want " + q.Accept}
+			return nil, 0, &Error{Reason: ReasonAnswer, Status: resp.StatusCode, Msg: "answer has content type " + strconv.Quote(Excerpt([]byte(typ), q.Bearer)) + ", want " + q.Accept}
 		}
 	}
 	var pause time.Duration
@@ -240,12 +240,9 @@ func try(ctx context.Context, c *http.Client, q Request) (*Reply, time.Duration,
 }
 
 // Excerpt makes what a server sent fit for a message: short, on one line,
-// without control characters and without the secret.
+// without control characters and without the secret, or a piece of it.
 func Excerpt(body []byte, secret string) string {
-	s := string(body[:min(len(body), 64<<10)])
-	if secret != "" {
-		s = strings.ReplaceAll(s, secret, "[token]")
-	}
+	s := withoutSecret(body[:min(len(body), 4096)], secret)
 	s = strings.ToValidUTF8(s[:min(len(s), 2048)], " ")
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -259,3 +256,49 @@ func Excerpt(body []byte, secret string) string {
 	}
 	return s
 }
+
+// piece is the length from which a part of a secret is not shown: a server may
+// repeat the signature of a token alone, or break the token over lines.
+const piece = 12
+
+// withoutSecret replaces all that is also in secret, in whatever case: header
+// values are folded.
+func withoutSecret(text []byte, secret string) string {
+	if secret == "" {
+		return string(text)
+	}
+	folded := strings.ToLower(secret)
+	size := min(piece, len(folded))
+	pieces := make(map[string]bool, len(folded))
+	for i := 0; i+size <= len(folded); i++ {
+		pieces[folded[i:i+size]] = true
+	}
+	var out strings.Builder
+	end := 0 // of what is replaced
+	for i := range text {
+		if i+size <= len(text) && pieces[strings.ToLower(string(text[i:i+size]))] {
+			if i >= end {
+				out.WriteString("[token]")
+			}
+			end = i + size
+		}
+		if i >= end {
+			out.WriteByte(text[i])
+		}
+	}
+	return out.String()
+}
+
+// quiet keeps an error from showing what a server sent: package net/http quotes
+// the lines that it cannot read.
+func quiet(err error, secret string) error {
+	return &quietError{Excerpt([]byte(err.Error()), secret), err}
+}
+
+type quietError struct {
+	text string
+	err  error
+}
+
+func (e *quietError) Error() string { return e.text }
+func (e *quietError) Unwrap() error { return e.err }
