@@ -103,8 +103,8 @@ type Options struct {
 	// Key is the managed key that must have signed. Without it a bundle must
 	// have a certificate.
 	Key *Key
-	// Now is the time at which Key counts as used if the bundle has no
-	// trusted time. The zero time means that a trusted time is required. It
+	// Now is the time at which Key counts as used, and entries of logs as
+	// made, if the bundle has no trusted time. The zero time means that a trusted time is required. It
 	// never stands in for the time of a certificate.
 	Now time.Time
 }
@@ -447,10 +447,11 @@ func (v *Verifier) verifyEntries(b *Bundle, known []knownEntry, s *signer, sub *
 		l := k.logs[0]
 		if k.set == nil {
 			// The log's key must be trusted when the entry was made, which is
-			// about when the signature was: at every established time.
+			// about when the signature was: at every established time, or at the
+			// one that stands in for it.
 			var err error
 			for _, t := range r.Times {
-				if t.Source != SourceNow && err == nil {
+				if err == nil {
 					l, err = v.trustedAt(k.logs, t.Time)
 				}
 			}

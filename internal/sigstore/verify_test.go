@@ -1279,3 +1279,35 @@ func TestRemembered(t *testing.T) {
 	expect("corrupt SCT", bad, Options{}, ReasonSCT)
 	expect("corrupt SCT again", bad, Options{}, ReasonSCT)
 }
+
+// TestEdge74_ManagedKeyRetiredLog: with a managed key and no trusted time, the
+// log has to be trusted at the time that stands in for it.
+func TestEdge74_ManagedKeyRetiredLog(t *testing.T) {
+	key := sigstoretest.ECKey(elliptic.P256())
+	signed := world.Sign(sigstoretest.Spec{Key: key, Managed: "k", NoTSA: true, Message: true})
+	now := sigstoretest.Epoch.Add(48 * time.Hour)
+	stamp := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339) }
+	for name, c := range map[string]struct {
+		start, end string
+		want       string
+	}{
+		"open":           {stamp(-48 * time.Hour), "", "accepted"},
+		"from now on":    {stamp(0), "", "accepted"},
+		"until now":      {stamp(-48 * time.Hour), stamp(0), "accepted"},
+		"not yet":        {stamp(time.Second), "", ReasonNoLog},
+		"retired before": {stamp(-48 * time.Hour), stamp(-time.Second), ReasonNoLog},
+	} {
+		root := world.RootDoc()
+		for _, l := range root["tlogs"].([]any) {
+			valid := map[string]any{"start": c.start}
+			if c.end != "" {
+				valid["end"] = c.end
+			}
+			l.(map[string]any)["publicKey"].(map[string]any)["validFor"] = valid
+		}
+		_, err := parseAndVerify(newTestVerifier(t, root.JSON()), signed.Doc.JSON(), forArtifact(Options{Key: &Key{Public: key.Public()}, Now: now}))
+		if reasonOf(err) != c.want {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+}
