@@ -205,6 +205,15 @@ func TestEdge58_NPMUnrelated(t *testing.T) {
 			t.Errorf("%s instead of the provenance", what)
 		}
 	}
+	// Any version will do, but of both the same.
+	pkg.Version = ""
+	if err := run(publish, built); err != nil {
+		t.Errorf("any version: %v", err)
+	}
+	if err := run(publish, renamed("pkg:npm/%40octo/app@9.9.9")); err == nil {
+		t.Error("published as 1.2.3 and built as 9.9.9")
+	}
+	pkg.Version = "1.2.3"
 	// Spellings of the name that look alike.
 	for _, n := range []string{"pkg:npm/@octo/app@1.2.3", "pkg:npm/%40Octo/app@1.2.3", "pkg:npm/%40octo%2Fapp@1.2.3", "pkg:npm/%40octo/app@1.2.3?x=y", "pkg:npm/%40octo/app@1.2.3#x", "pkg:npm/%40octo/app@1.2.30", "pkg:NPM/%40octo/app@1.2.3", ""} {
 		if err := run(publish, renamed(n)); err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,20 +114,27 @@ func VerifyNPM(attestations [][]byte, trust *verify.Trust, at time.Time, artifac
 	if pkg.Name == "" {
 		return nil, refuse(ReasonRequest, "no expectation for the name of the package")
 	}
-	if err := verifyPublish(attestations, trust, at, artifact, pkg); err != nil {
+	published, err := verifyPublish(attestations, trust, at, artifact, pkg)
+	if err != nil {
 		return nil, err
 	}
 	rows, err := compile(builders)
 	if err != nil {
 		return nil, err
 	}
-	// The provenance names the package too.
+	// The provenance names the package too, and its version.
 	return rows.verifyAny(attestations, trust, at, artifact, &want, func(r *Result) error {
 		s, err := subjectOf(r.statement.Statement(), artifact.Digests, nil)
 		if err != nil {
 			return err
 		}
-		return pkg.named(s.Name, "provenance")
+		if err := pkg.named(s.Name, "provenance"); err != nil {
+			return err
+		}
+		if !slices.Contains(published, s.Name) {
+			return differs(ReasonName, "subject of the provenance", strings.Join(published, " or "), s.Name)
+		}
+		return nil
 	})
 }
 
@@ -145,7 +153,9 @@ func (p NPMPackage) named(got, what string) error {
 	return nil
 }
 
-func verifyPublish(attestations [][]byte, trust *verify.Trust, at time.Time, artifact provenance.Artifact, pkg NPMPackage) error {
+// verifyPublish returns the names, with versions, under which the registry has
+// published the package.
+func verifyPublish(attestations [][]byte, trust *verify.Trust, at time.Time, artifact provenance.Artifact, pkg NPMPackage) (names []string, err error) {
 	// One that will do is enough: others prove nothing, whoever made them.
 	var nearest error = refuse(ReasonPredicate, "no publish attestation by the registry")
 	far := 0
@@ -156,8 +166,10 @@ func verifyPublish(attestations [][]byte, trust *verify.Trust, at time.Time, art
 			if st.Statement().PredicateType() != predicate.TypeNPMPublish {
 				continue
 			}
-			if err = publishedBy(st, artifact, pkg); err == nil {
-				return nil
+			var name string
+			if name, err = publishedBy(st, artifact, pkg); err == nil {
+				names = append(names, name)
+				continue
 			}
 			near = 3
 			if e, ok := err.(*Error); ok && e.Reason == ReasonVerifier {
@@ -168,10 +180,13 @@ func verifyPublish(attestations [][]byte, trust *verify.Trust, at time.Time, art
 			nearest, far = err, near
 		}
 	}
-	return nearest
+	if len(names) > 0 {
+		return names, nil
+	}
+	return nil, nearest
 }
 
-func publishedBy(st *verify.VerifiedStatement, artifact provenance.Artifact, pkg NPMPackage) error {
+func publishedBy(st *verify.VerifiedStatement, artifact provenance.Artifact, pkg NPMPackage) (name string, err error) {
 	signed := false
 	for _, s := range st.Signatures() {
 		for _, k := range pkg.RegistryKeys {
@@ -179,26 +194,26 @@ func publishedBy(st *verify.VerifiedStatement, artifact provenance.Artifact, pkg
 		}
 	}
 	if !signed {
-		return refuse(ReasonVerifier, "the publish attestation is not signed with a key of the registry, but by %s", clip(st.Signatures()[0].Principal.String()))
+		return "", refuse(ReasonVerifier, "the publish attestation is not signed with a key of the registry, but by %s", clip(st.Signatures()[0].Principal.String()))
 	}
 	s, err := subjectOf(st.Statement(), artifact.Digests, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if err := pkg.named(s.Name, "publish attestation"); err != nil {
-		return err
+		return "", err
 	}
 	p, err := predicate.ParseNPMPublish(st.Statement().Predicate())
 	if err != nil {
-		return refuse(ReasonPredicate, "%v", err)
+		return "", refuse(ReasonPredicate, "%v", err)
 	}
 	if p.Name != pkg.Name {
-		return differs(ReasonName, "name in the publish attestation", pkg.Name, p.Name)
+		return "", differs(ReasonName, "name in the publish attestation", pkg.Name, p.Name)
 	}
 	if want := pkg.purl(p.Version); s.Name != want {
-		return differs(ReasonName, "the publish attestation's version and subject differ", want, s.Name)
+		return "", differs(ReasonName, "the publish attestation's version and subject differ", want, s.Name)
 	}
-	return nil
+	return s.Name, nil
 }
 
 // PyPIBundles turns the attestations of PEP 740 into Sigstore bundles for

@@ -7,7 +7,7 @@ import (
 )
 
 // repository brings the spellings of a repository to one, "https://host/path",
-// and splits off what follows the last "@": a ref or a commit. It changes what
+// and splits off what follows the first "@" of the path: a ref or a commit. It changes what
 // tools write differently (the git+ prefix, a missing scheme, .git and a slash
 // at the end) and nothing else: case counts, and so does a user name.
 func repository(s string) (repo, ref string) {
