@@ -60,6 +60,10 @@ const (
 	// noted one by one.
 	EvidenceNotes = 1000
 
+	// EvidenceHeld is how many bytes of evidence together are held in memory
+	// once they are parsed; more is read again when it is asked for.
+	EvidenceHeld = 32 << 20
+
 	// EvidenceFound is how many bytes of attestations about one artifact are
 	// read, and EvidencePerName how many attestations about artifacts of one
 	// name, which only help to explain a refusal.

@@ -108,6 +108,7 @@ type report struct {
 	OS       *osInfo           `json:",omitempty"`
 	Sums     map[string]string `json:",omitempty"` // of go.sum: "module version" to h1
 
+	layer string // its digest
 	bytes int
 }
 

@@ -322,6 +322,9 @@ func (n *node) absorb(e *entry) {
 	if len(n.paths) < limits.ScanPaths && !slices.Contains(n.paths, e.report.Path) {
 		n.paths = append(n.paths, e.report.Path)
 	}
+	if l := (sbom.Property{Name: "hallmark-scan:layer", Value: e.report.layer}); l.Value != "" && !slices.Contains(n.c.Properties, l) && len(n.c.Properties) < 64 {
+		n.c.Properties = append(n.c.Properties, l)
+	}
 	if f.AllDeps {
 		n.complete = true
 	}

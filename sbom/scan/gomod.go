@@ -45,7 +45,7 @@ var goMod = analyser{
 			return err
 		}
 		pruned := m.Go != nil && semver.Compare("v"+m.Go.Version, "v1.17") >= 0
-		if !pruned {
+		if !pruned && len(m.Require) > 0 {
 			r.gap(sbom.FieldComponents, ReasonNotExact, "go.mod of a version before 1.17 lists direct requirements only")
 		}
 		replaced := make(map[module.Version]module.Version, len(m.Replace))

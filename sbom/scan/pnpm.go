@@ -156,27 +156,20 @@ func (p *pnpm) spread() {
 // peers that follow in parentheses or, before version 6, after "_".
 func pnpmKey(k string) string {
 	k = strings.TrimPrefix(k, "/")
-	if i := strings.IndexByte(k, '('); i >= 0 {
-		k = k[:i]
+	start := 0
+	if strings.HasPrefix(k, "@") {
+		start = strings.IndexByte(k, '/') + 1
 	}
-	if at := strings.LastIndexByte(k, '@'); at > 0 && strings.Count(k, "/") <= 1 {
-		return k
+	// Version 5: name/1.0.0_peers.
+	if i := strings.IndexByte(k[start:], '/'); i > 0 && !strings.Contains(k[start:start+i], "@") && digit(k[start+i+1:]) {
+		version, _, _ := strings.Cut(k[start+i+1:], "_")
+		return k[:start+i] + "@" + version
 	}
-	if strings.Contains(k, "@file:") || strings.Contains(k, "@http") || strings.Contains(k, "@git") {
-		return k
-	}
-	// Version 5: name/1.0.0_peers or @scope/name/1.0.0.
-	i := strings.LastIndexByte(k, '/')
-	if i <= 0 || strings.HasPrefix(k, "@") && strings.Count(k, "/") < 2 {
-		return k
-	}
-	version := k[i+1:]
-	if version == "" || version[0] < '0' || version[0] > '9' {
-		return k // an address
-	}
-	version, _, _ = strings.Cut(version, "_")
-	return k[:i] + "@" + version
+	k, _, _ = strings.Cut(k, "(")
+	return k
 }
+
+func digit(s string) bool { return s != "" && '0' <= s[0] && s[0] <= '9' }
 
 func pnpmSplit(key string) (name, version string) {
 	if i := strings.IndexByte(key[min(1, len(key)):], '@'); i >= 0 {
@@ -195,11 +188,12 @@ func pnpmRef(name, version string) string {
 		return pnpmKey(version)
 	}
 	bare, _, _ := strings.Cut(version, "(")
-	if at := strings.IndexByte(bare, '@'); at > 0 && !strings.Contains(bare[:at], ":") {
-		return pnpmKey(version)
-	}
-	if bare != "" && bare[0] >= '0' && bare[0] <= '9' {
+	if digit(bare) {
 		bare, _, _ = strings.Cut(bare, "_")
+		return name + "@" + bare
+	}
+	if at := strings.LastIndexByte(bare, '@'); at > 0 && !strings.Contains(bare[:at], ":") {
+		return bare // an alias
 	}
 	if strings.Contains(bare, "/") && !strings.Contains(bare, ":") {
 		return bare // version 5: an address is its own key

@@ -35,7 +35,7 @@ func pyName(s string) string {
 }
 
 func pyPURL(name, version string) purl.PURL {
-	return purl.PURL{Type: "pypi", Name: pyName(name), Version: version}
+	return purl.PURL{Type: "pypi", Name: strings.TrimSpace(name), Version: version}
 }
 
 // distribution is a file of a release. A release has several, for different
