@@ -20,7 +20,7 @@ import (
 type analyser struct {
 	name      string
 	version   int    // raised with every change of what is found
-	ecosystem string // "" belongs to all
+	ecosystem string // or several, separated by blanks; "" belongs to all
 	// wants says by path (slash-separated, relative) and base name whether
 	// the file is one of the analyser's. It is called for every file.
 	wants func(p, base string) bool
@@ -45,7 +45,7 @@ var analysers = []analyser{
 }
 
 func isEcosystem(name string) bool {
-	return slices.ContainsFunc(analysers, func(a analyser) bool { return a.ecosystem == name }) || name == "cargo" || name == "golang"
+	return slices.ContainsFunc(analysers, func(a analyser) bool { return slices.Contains(strings.Fields(a.ecosystem), name) })
 }
 
 // chosen returns the analysers that the options ask for.
@@ -55,7 +55,8 @@ func (o *Options) chosen() []analyser {
 	}
 	var list []analyser
 	for _, a := range analysers {
-		if a.ecosystem == "" || slices.Contains(o.Ecosystems, a.ecosystem) {
+		in := strings.Fields(a.ecosystem)
+		if len(in) == 0 || slices.ContainsFunc(in, func(e string) bool { return slices.Contains(o.Ecosystems, e) }) {
 			list = append(list, a)
 		}
 	}
@@ -166,6 +167,7 @@ func (r *report) add(f finding) error {
 		r.gap(sbom.FieldComponents, ReasonLimit, fmt.Sprintf("package %s: name or version longer than %d bytes", clip(f.Name), limits.ScanName))
 		return nil
 	}
+	f.tidy(r)
 	for _, l := range []*[]string{&f.Wants, &f.May, &f.Also} {
 		for _, s := range *l {
 			r.bytes += 16 + len(s)
@@ -173,6 +175,24 @@ func (r *report) add(f finding) error {
 	}
 	r.Findings = append(r.Findings, f)
 	return nil
+}
+
+// tidy makes a name that nobody could write into a document into one that can
+// be, and says so.
+func (f *finding) tidy(r *report) {
+	odd := false
+	for _, s := range []*string{&f.Name, &f.Version, &f.PURL.Name, &f.PURL.Namespace, &f.PURL.Version} {
+		t := text(*s)
+		odd = odd || t != strings.TrimSpace(*s)
+		*s = t
+	}
+	if f.Name == "" {
+		odd = true
+		f.Name, f.PURL = "(unnamed)", purl.PURL{}
+	}
+	if odd {
+		r.gap(sbom.FieldIdentity, ReasonMalformed, fmt.Sprintf("package with the name %s and version %s: characters that no name has, or none", clip(f.Name), clip(f.Version)))
+	}
 }
 
 func (r *report) gap(f sbom.Field, reason, detail string) {

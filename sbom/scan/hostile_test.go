@@ -93,7 +93,10 @@ func TestHostile(t *testing.T) {
 		{"pipfile", "Pipfile.lock", `{"default":{"a":{"version":`, ReasonMalformed},
 		{"long name", "Cargo.lock", "[[package]]\nname = \"" + strings.Repeat("n", 10_000) + "\"\nversion=\"1\"\n", ReasonLimit},
 		{"control characters", "requirements.txt", "a==1\x00\x1b[31m\n", ""},
-		{"hostile names", "Cargo.lock", "[[package]]\nname = \"../../\\u0000<script>\"\nversion = \"%2e\\n\"\n", ""},
+		{"hostile names", "Cargo.lock", "[[package]]\nname = \"../../\\u0000<script>\"\nversion = \"%2e\\n\"\n", ReasonMalformed},
+		{"no name", "package-lock.json", `{"lockfileVersion":3,"packages":{"node_modules/":{"version":"1"}}}`, ReasonMalformed},
+		{"a blank for a name", "gradle.lockfile", "g: :1=compileClasspath\n", ReasonMalformed},
+		{"a control character for a name", "var/lib/dpkg/status", "Package: \x00\nStatus: install ok installed\n", ReasonMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := write(t, map[string]string{tt.file: tt.content})

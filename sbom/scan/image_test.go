@@ -29,7 +29,7 @@ func tarOf(entries ...string) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, e := range entries {
-		if name, to, ok := strings.Cut(e, "->"); ok {
+		if name, to, ok := strings.Cut(e, "->"); ok && !strings.Contains(name, "=") {
 			w.WriteHeader(&tar.Header{Name: name, Linkname: to, Typeflag: tar.TypeSymlink})
 		} else if name, content, ok := strings.Cut(e, "="); ok {
 			w.WriteHeader(&tar.Header{Name: name, Size: int64(len(content)), Mode: 0o755, Typeflag: tar.TypeReg})

@@ -27,7 +27,7 @@ import (
 // programs reads the lists that Go and "cargo auditable" put into programs.
 // Package sbom/golang makes a better bill of a Go program, with its module cache.
 var programs = analyser{
-	name: "programs", version: 1, limit: limits.ScanProgram, random: true, program: true,
+	name: "programs", version: 1, ecosystem: "golang cargo", limit: limits.ScanProgram, random: true, program: true,
 	wants: func(_, base string) bool {
 		i := strings.LastIndexByte(base, '.')
 		return i < 0 || !notPrograms[strings.ToLower(base[i+1:])]
