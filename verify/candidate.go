@@ -138,11 +138,10 @@ func (s *solver) openShared(p *pending) (*opened, error) {
 			return o, nil
 		}
 	}
-	raw, err := p.read(s.ctx)
+	o, err := s.open(p)
 	if err != nil {
 		return nil, err
 	}
-	o := s.open(raw)
 	if s.shared != nil {
 		s.shared.put(k, o)
 	}
@@ -150,14 +149,17 @@ func (s *solver) openShared(p *pending) (*opened, error) {
 }
 
 // open is Open with what follows from the statement.
-func (s *solver) open(raw []byte) *opened {
-	vs, err := openAny(raw, s.v.trust, s.at) // times says what lies in the future
+func (s *solver) open(p *pending) (*opened, error) {
+	vs, err := p.open(s.ctx, s.v.trust, s.at)
+	if failed, ok := errors.AsType[*sourceError](err); ok {
+		return nil, failed.err
+	}
 	if err != nil {
 		var r *RejectedError
 		if !errors.As(err, &r) {
 			r = &RejectedError{Reason: ReasonMalformed, Msg: err.Error(), Err: err}
 		}
-		return &opened{rejected: r}
+		return &opened{rejected: r}, nil
 	}
 	o := &opened{vs: vs}
 	o.subjects = s.v.usableAll(vs.statement.Subjects())
@@ -167,7 +169,7 @@ func (s *solver) open(raw []byte) *opened {
 		o.flowErr = err
 	}
 	o.materials = s.v.usableAll(f.Materials)
-	return o
+	return o, nil
 }
 
 func (v *Verifier) usableAll(list []provenance.ResourceDescriptor) []provenance.ResourceDescriptor {

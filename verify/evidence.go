@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/hallmark-build/hallmark/internal/dsse"
 	"github.com/hallmark-build/hallmark/internal/limits"
@@ -86,20 +87,35 @@ type pending struct {
 	sum [sha256.Size]byte
 	raw []byte
 	// Where raw is nil:
-	from *Evidence
-	at   location
+	from   *Evidence
+	number uint32
 }
 
-func (p *pending) read(ctx context.Context) ([]byte, error) {
+// open opens the attestation as openAny does.
+func (p *pending) open(ctx context.Context, trust *Trust, at time.Time) (*VerifiedStatement, error) {
 	if p.from == nil {
-		return p.raw, nil
+		return openAny(p.raw, trust, at)
 	}
-	list, err := p.from.read(ctx, []location{p.at})
+	if p.from.parsed != nil {
+		if k := p.from.parsed[p.number]; k.envelope != nil {
+			if err := p.from.unchanged(p.from.where[p.number].file); err != nil {
+				return nil, &sourceError{err}
+			}
+			return openParsed(k.envelope, k.statement, trust, at)
+		}
+	}
+	list, err := p.from.read(ctx, []location{p.from.where[p.number]})
 	if err != nil {
-		return nil, err
+		return nil, &sourceError{err}
 	}
-	return list[0], nil
+	return openAny(list[0], trust, at)
 }
+
+// A sourceError is the failure of a source, and no verdict about evidence.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
 
 // indexed is what the sources of this package offer beyond Find.
 type indexed interface {
@@ -128,15 +144,16 @@ func pendingOf(ctx context.Context, s Source, d provenance.Digest) ([]pending, e
 // Evidence is a Source of attestations, found by the digests and names of the
 // subjects that their payloads claim. Nothing in it is verified.
 //
-// What was read from files stays there. Evidence keeps where each attestation
-// is and what it would be looked up by, about 100 bytes together, and reads
-// it again when it is asked for. Files must stay as they are while the
+// What was read from files of more than 32 MiB together stays there. Evidence
+// keeps where each attestation is and what it would be looked up by, about 100
+// bytes together, and reads it again when it is asked for. Files must stay as they are while the
 // Evidence is in use; see [ErrEvidenceChanged]. No file is kept open.
 type Evidence struct {
 	seed   maphash.Seed
 	files  []evidenceFile
 	memory [][]byte
 	where  []location // of each attestation, by its number
+	parsed []parsed   // by number, or nil if the evidence is too large to hold
 	keys   []key      // ordered
 	notes  []Note
 	over   int // how many were passed over without a note of their own
@@ -158,6 +175,13 @@ type location struct {
 	sum    [sha256.Size]byte
 	length uint32
 	file   int32 // its index in files; -1 is memory
+}
+
+// parsed is an envelope and its statement, held so that they need not be read
+// again; nothing of it is verified. It is empty for bundles.
+type parsed struct {
+	envelope  *dsse.Envelope
+	statement *provenance.Statement
 }
 
 // key leads from the hash of a digest or a name to an attestation by its
@@ -201,7 +225,11 @@ func (n Note) String() string {
 // never be used.
 func NewEvidence(attestations ...[]byte) *Evidence {
 	e := &Evidence{seed: maphash.MakeSeed()}
-	var b batch
+	total := 0
+	for _, a := range attestations {
+		total += len(a)
+	}
+	b := batch{keep: total <= limits.EvidenceHeld}
 	for i, a := range attestations {
 		if err := b.add(e.seed, a, location{file: -1, offset: int64(len(e.memory))}); err != nil {
 			e.note(Note{File: fmt.Sprintf("attestation %d", i), Msg: err.Error()})
@@ -209,15 +237,17 @@ func NewEvidence(attestations ...[]byte) *Evidence {
 		}
 		e.memory = append(e.memory, bytes.Clone(a))
 	}
-	e.where, e.keys = b.where, b.keys
+	e.where, e.keys, e.parsed = b.where, b.keys, b.parsed
 	slices.SortFunc(e.keys, compareKeys)
 	return e
 }
 
 // batch is attestations indexed together, numbered from 0.
 type batch struct {
-	where []location
-	keys  []key
+	where  []location
+	keys   []key
+	keep   bool
+	parsed []parsed // if keep
 }
 
 // add indexes one attestation by what its payload claims. What it accepts is
@@ -225,13 +255,16 @@ type batch struct {
 // could be used is missing from the index, or found under other digests than
 // those that Open would see.
 func (b *batch) add(seed maphash.Seed, attestation []byte, at location) error {
-	payload, err := unverifiedPayload(attestation)
+	env, payload, err := unverifiedPayload(attestation)
 	if err != nil {
 		return err
 	}
 	st, err := provenance.ParseStatement(payload)
 	if err != nil {
 		return err
+	}
+	if b.keep {
+		b.parsed = append(b.parsed, parsed{env, st})
 	}
 	at.sum = sha256.Sum256(attestation)
 	at.length = uint32(len(attestation))
@@ -252,25 +285,25 @@ func (b *batch) add(seed maphash.Seed, attestation []byte, at location) error {
 	return nil
 }
 
-// unverifiedPayload returns the payload of an envelope, or of the envelope in
-// a bundle, read as Open reads it.
-func unverifiedPayload(attestation []byte) ([]byte, error) {
+// unverifiedPayload returns an envelope and its payload, or the payload of the
+// envelope in a bundle, read as Open reads it.
+func unverifiedPayload(attestation []byte) (*dsse.Envelope, []byte, error) {
 	if !isBundle(attestation) {
 		env, err := dsse.Parse(attestation)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return env.Payload, nil
+		return env, env.Payload, nil
 	}
 	b, err := sigstore.ParseBundle(attestation)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	_, payload, isEnvelope := b.UnverifiedPayload()
 	if !isEnvelope {
-		return nil, errors.New("the bundle signs an artifact and holds no statement")
+		return nil, nil, errors.New("the bundle signs an artifact and holds no statement")
 	}
-	return payload, nil
+	return nil, payload, nil
 }
 
 // Find implements [Source].
@@ -279,10 +312,15 @@ func (e *Evidence) Find(ctx context.Context, d provenance.Digest) ([][]byte, err
 	if err != nil {
 		return nil, err
 	}
-	return e.read(ctx, list)
+	where := make([]location, len(list))
+	for i, n := range list {
+		where[i] = e.where[n]
+	}
+	return e.read(ctx, where)
 }
 
-func (e *Evidence) about(d provenance.Digest) ([]location, error) {
+// about returns the numbers of the attestations about d.
+func (e *Evidence) about(d provenance.Digest) ([]uint32, error) {
 	if e == nil {
 		return nil, errors.New("the Evidence is nil")
 	}
@@ -291,8 +329,8 @@ func (e *Evidence) about(d provenance.Digest) ([]location, error) {
 		return nil, &limitError{fmt.Sprintf("more than %d attestations about %s", limits.CandidatesPerDigest, d.Short())}
 	}
 	total := 0
-	for _, l := range list {
-		if total += int(l.length); total > limits.EvidenceFound {
+	for _, n := range list {
+		if total += int(e.where[n].length); total > limits.EvidenceFound {
 			return nil, &limitError{fmt.Sprintf("more than %d bytes of attestations about %s", limits.EvidenceFound, d.Short())}
 		}
 	}
@@ -315,29 +353,29 @@ func (e *Evidence) pendingNamed(name string) []pending {
 	return e.pendingAt(list[:min(len(list), limits.EvidencePerName)])
 }
 
-func (e *Evidence) pendingAt(list []location) []pending {
+func (e *Evidence) pendingAt(list []uint32) []pending {
 	out := make([]pending, len(list))
-	for i, l := range list {
-		out[i] = pending{sum: l.sum, from: e, at: l}
+	for i, n := range list {
+		out[i] = pending{sum: e.where[n].sum, from: e, number: n}
 	}
 	return out
 }
 
 // lookUp returns the distinct attestations under a hash, ordered by digest.
-func (e *Evidence) lookUp(hash uint64) []location {
+func (e *Evidence) lookUp(hash uint64) []uint32 {
 	at, _ := slices.BinarySearchFunc(e.keys, hash, func(k key, h uint64) int { return cmp.Compare(k.hash, h) })
 	end := at
 	for end < len(e.keys) && e.keys[end].hash == hash {
 		end++
 	}
-	list := make([]location, end-at)
+	list := make([]uint32, end-at)
 	for i, k := range e.keys[at:end] {
-		list[i] = e.where[k.number]
+		list[i] = k.number
 	}
-	slices.SortFunc(list, func(a, b location) int {
-		return cmp.Or(bytes.Compare(a.sum[:], b.sum[:]), cmp.Compare(a.file, b.file), cmp.Compare(a.offset, b.offset))
+	slices.SortFunc(list, func(a, b uint32) int {
+		return cmp.Or(bytes.Compare(e.where[a].sum[:], e.where[b].sum[:]), cmp.Compare(a, b))
 	})
-	return slices.CompactFunc(list, func(a, b location) bool { return a.sum == b.sum })
+	return slices.CompactFunc(list, func(a, b uint32) bool { return e.where[a].sum == e.where[b].sum })
 }
 
 // read fetches attestations from where they are.
@@ -371,15 +409,11 @@ func (e *Evidence) readFile(ctx context.Context, out [][]byte, list []location) 
 	file := &e.files[list[0].file]
 	f, info, err := openRegular(file.path)
 	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%w: %w", ErrEvidenceChanged, err)
-		}
-		return nil, err
+		return nil, gone(err)
 	}
 	defer f.Close()
-	// Something new in the file may be evidence that was never indexed.
-	if info.Size() != file.size || info.ModTime().UnixNano() != file.mtime {
-		return nil, fmt.Errorf("%s: %w", file.path, ErrEvidenceChanged)
+	if err := file.check(info); err != nil {
+		return nil, err
 	}
 	for _, l := range list {
 		if err := ctx.Err(); err != nil {
@@ -398,6 +432,34 @@ func (e *Evidence) readFile(ctx context.Context, out [][]byte, list []location) 
 		out = append(out, a)
 	}
 	return out, nil
+}
+
+// check compares a file with what it was when it was indexed: something new in
+// it may be evidence that is not in the index.
+func (f *evidenceFile) check(info os.FileInfo) error {
+	if info.Size() != f.size || info.ModTime().UnixNano() != f.mtime {
+		return fmt.Errorf("%s: %w", f.path, ErrEvidenceChanged)
+	}
+	return nil
+}
+
+func gone(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrEvidenceChanged, err)
+	}
+	return err
+}
+
+// unchanged is check for what was held of a file.
+func (e *Evidence) unchanged(file int32) error {
+	if file < 0 {
+		return nil
+	}
+	info, err := os.Stat(e.files[file].path)
+	if err != nil {
+		return gone(err)
+	}
+	return e.files[file].check(info)
 }
 
 // Len returns how many attestations there are, those that are there twice

@@ -339,7 +339,7 @@ func generate(data []byte) *genCase {
 			g.harm()
 		}
 	}
-	for g.p(25) {
+	for n := 0; n < 6 && g.p(25); n++ {
 		g.benign()
 	}
 	if len(g.c.evidence) > 1 {

@@ -307,6 +307,12 @@ func isStatementType(t string) bool {
 }
 
 func openEnvelope(env *dsse.Envelope, trust *Trust, at time.Time) (*VerifiedStatement, error) {
+	return openParsed(env, nil, trust, at)
+}
+
+// openParsed is openEnvelope for who has parsed the envelope's payload already,
+// if st is not nil.
+func openParsed(env *dsse.Envelope, st *provenance.Statement, trust *Trust, at time.Time) (*VerifiedStatement, error) {
 	if !isStatementType(env.PayloadType) {
 		return nil, &RejectedError{Reason: ReasonPayloadType, UnverifiedPayload: env.Payload,
 			Msg: fmt.Sprintf("payload type is %.100q, want %q", env.PayloadType, provenance.PayloadType)}
@@ -315,9 +321,11 @@ func openEnvelope(env *dsse.Envelope, trust *Trust, at time.Time) (*VerifiedStat
 	if rejected != nil {
 		return nil, rejected
 	}
-	st, err := provenance.ParseStatement(env.Payload)
-	if err != nil {
-		return nil, malformed(err, env.Payload)
+	if st == nil {
+		var err error
+		if st, err = provenance.ParseStatement(env.Payload); err != nil {
+			return nil, malformed(err, env.Payload)
+		}
 	}
 	return &VerifiedStatement{statement: st, digest: st.Digest(), signatures: signatures}, nil
 }

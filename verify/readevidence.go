@@ -70,7 +70,7 @@ func (r EvidenceReader) Read(ctx context.Context, paths ...string) (*Evidence, e
 	if err := rd.run(ctx, workers); err != nil {
 		return nil, err
 	}
-	e.where, e.keys = slices.Clip(e.where), slices.Clip(e.keys)
+	e.where, e.keys, e.parsed = slices.Clip(e.where), slices.Clip(e.keys), slices.Clip(e.parsed)
 	slices.SortFunc(e.keys, compareKeys)
 	return e, nil
 }
@@ -252,6 +252,7 @@ func (rd *reading) collect(p *piece, line int) error {
 		return fmt.Errorf("more than %d digests and names in the evidence", limits.EvidenceKeys)
 	}
 	e.where = append(e.where, p.found.where...)
+	e.parsed = append(e.parsed, p.found.parsed...)
 	for _, k := range p.found.keys {
 		e.keys = append(e.keys, key{k.hash, base + k.number})
 	}
@@ -392,6 +393,7 @@ func (rd *reading) index(ctx context.Context, p *piece) {
 	if p.err = ctx.Err(); p.err != nil {
 		return
 	}
+	p.found.keep = rd.total <= limits.EvidenceHeld
 	path := rd.e.files[p.file].path
 	note := func(line int, msg string) {
 		if len(p.notes) < limits.EvidenceNotes {
