@@ -79,6 +79,7 @@ type file struct {
 	size int64
 	r    io.Reader
 	at   io.ReaderAt // set for analysers with random
+	hash bool        // Options.Digests
 }
 
 // all returns the whole content.

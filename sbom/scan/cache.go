@@ -27,7 +27,7 @@ const (
 func (o *Options) cacheKey(l *layer) string {
 	var b strings.Builder
 	b.WriteString(cacheFormat)
-	fmt.Fprintf(&b, "%s %t\n", l.digest, l.diff)
+	fmt.Fprintf(&b, "%s %t %t\n", l.digest, l.diff, o.Digests)
 	for _, a := range o.chosen() {
 		fmt.Fprintf(&b, "%s %d\n", a.name, a.version)
 	}

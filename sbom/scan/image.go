@@ -689,7 +689,7 @@ func (s *layerScan) entry(ctx context.Context, p string, h *tar.Header, r io.Rea
 	if a == nil || a.program && h.Mode&0o111 == 0 {
 		return nil
 	}
-	f := &file{path: p, size: h.Size, r: r}
+	f := &file{path: p, size: h.Size, r: r, hash: s.o.Digests}
 	if a.random && h.Size <= a.limit {
 		head := make([]byte, min(h.Size, 4))
 		if _, err := io.ReadFull(r, head); err != nil || a.program && !isProgram(head) {

@@ -95,8 +95,11 @@ func readProgram(ctx context.Context, f *file, r *report) error {
 	return readAuditable(f, r, list, &program)
 }
 
-// hash gives a finding the digest of the file.
+// hash gives a finding the digest of the file, if that is asked for.
 func (g *finding) hash(ctx context.Context, f *file) error {
+	if !f.hash {
+		return nil
+	}
 	h := sha256.New()
 	buf := make([]byte, 256<<10)
 	sr := io.NewSectionReader(f.at, 0, f.size)

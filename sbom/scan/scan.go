@@ -65,6 +65,11 @@ type Options struct {
 	// write to the directory.
 	CacheKey []byte
 
+	// Digests has the programs that are found hashed (SHA-256); otherwise
+	// their digests are noted as unknown. Java archives always are: their
+	// hash is what they are looked up by.
+	Digests bool
+
 	// Workers is how many files, directories or layers are read at once; 0
 	// means one for each processor.
 	Workers int

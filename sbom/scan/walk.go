@@ -236,7 +236,7 @@ func (w *walk) file(ctx context.Context, t task) *report {
 		return nil
 	}
 	w.read.Add(1)
-	return t.a.analyse(ctx, &file{path: t.path, size: info.Size(), r: &reader{f, w}, at: f})
+	return t.a.analyse(ctx, &file{path: t.path, size: info.Size(), r: &reader{f, w}, at: f, hash: w.o.Digests})
 }
 
 // A reader marks errors of the file system as such and ends with the walk.
