@@ -146,9 +146,7 @@ func TestBatchIsCancelled(t *testing.T) {
 	for range v.Batch(context.Background(), requests, verify.BatchOptions{Workers: 3}) {
 		break
 	}
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines, %d before", after, before)
-	}
+	noneLeft(t, before)
 }
 
 type stuck struct{}

@@ -312,17 +312,15 @@ type genStage struct {
 	spec     *verify.Stage
 	products []genFile
 	honest   []*genStatement
-	signers  []string
 }
 
 // generator makes a policy, an honest history that fits it, and then harms it.
 type generator struct {
 	*choices
-	c      *genCase
-	flow   []*genStage
-	about  []*genStage
-	extra  map[string][]genFile // external materials of each input
-	listed []genFile            // what the SBOM lists
+	c     *genCase
+	flow  []*genStage
+	about []*genStage
+	extra map[string][]genFile // external materials of each input
 }
 
 // generate makes a chain of bytes: the same from the same.

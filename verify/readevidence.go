@@ -284,6 +284,7 @@ func (rd *reading) cut(ctx context.Context) error {
 
 func (rd *reading) hand(ctx context.Context, p *piece) error {
 	p.done = make(chan struct{})
+	large := len(p.data) > block // the worker that gets p lets go of the data
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -299,7 +300,7 @@ func (rd *reading) hand(ctx context.Context, p *piece) error {
 		close(p.done)
 		return p.err
 	}
-	if len(p.data) > block {
+	if large {
 		<-p.done // one such at a time is enough to hold
 	}
 	return nil

@@ -130,7 +130,9 @@ func goTest(r io.Reader) (*predicate.TestResult, error) {
 		case "":
 			return nil, malformed("line %d is not an event of go test -json: no Action", in.n)
 		case "build-fail":
-			brokenBuilds[e.ImportPath] = brokenBuilds[e.ImportPath]
+			if _, ok := brokenBuilds[e.ImportPath]; !ok {
+				brokenBuilds[e.ImportPath] = false
+			}
 			if err := t.names.add(e.ImportPath); err != nil {
 				return nil, err
 			}

@@ -57,7 +57,6 @@ type npmEntry struct {
 	name, version, resolved, integrity, license string
 	link, dev, optional, devOptional, bundled   bool
 	requires, mayRequire, peers                 []string
-	optionalPeers                               map[string]bool
 	inner                                       []npmEntry // version 1
 }
 

@@ -68,11 +68,15 @@ func dpkgRoot(t testing.TB) string {
 	return dir
 }
 
-func goRoot(testing.TB) string { return runtime.GOROOT() }
+func goRoot(testing.TB) string {
+	//lint:ignore SA1019 the tests run where they were built
+	return runtime.GOROOT()
+}
 
 // goPrograms is a directory with a program that has syft in it, five times.
 func goPrograms(t testing.TB) string {
 	bin := filepath.Join(t.TempDir(), "prog")
+	//lint:ignore SA1019 the tests run where they were built
 	gotool := filepath.Join(runtime.GOROOT(), "bin", "go")
 	if out, err := exec.Command(gotool, "build", "-o", bin, "./testdata/program").CombinedOutput(); err != nil {
 		t.Skipf("cannot build: %v\n%s", err, out)

@@ -411,12 +411,14 @@ func program(t testing.TB) (bin, cache string) {
 		"main.go": "package main\n\nimport \"golang.org/x/mod/semver\"\n\nfunc main() { println(semver.IsValid(\"v1\")) }\n",
 	})
 	bin = filepath.Join(dir, "p")
+	//lint:ignore SA1019 the tests run where they were built
 	cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-buildvcs=false", "-o", bin, ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS=-mod=mod", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Skipf("go build: %v\n%s", err, out)
 	}
+	//lint:ignore SA1019 the tests run where they were built
 	out, err := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "env", "GOMODCACHE").Output()
 	if err != nil {
 		t.Skip(err)
@@ -427,6 +429,7 @@ func program(t testing.TB) (bin, cache string) {
 // The program to compare on links syft itself: some 260 modules and a hundred
 // megabytes.
 func benchmark(b *testing.B, f func(bin, cache string) (*sbom.Graph, error)) {
+	//lint:ignore SA1019 the tests run where they were built
 	gotool := filepath.Join(runtime.GOROOT(), "bin", "go")
 	bin := filepath.Join(b.TempDir(), "program")
 	if out, err := exec.Command(gotool, "build", "-o", bin, "./testdata/program").CombinedOutput(); err != nil {

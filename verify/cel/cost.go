@@ -2,6 +2,7 @@ package cel
 
 import (
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -23,6 +24,15 @@ func (p prices) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 
 		}
 	case len(args) != 2:
 		return nil
+	case function == overloads.Matches:
+		// The automaton of a pattern may be in as many states as the pattern
+		// is long, at each byte; cel-go takes a quarter of them.
+		text, ok := args[0].(types.String)
+		pattern, ok2 := args[1].(types.String)
+		if !ok || !ok2 {
+			return nil
+		}
+		cost = (uint64(len(text))/10 + 1) * uint64(len(pattern))
 	case function == operators.Equals || function == operators.NotEquals:
 		// Equality ends with the smaller of the two at the latest.
 		cost = weigh(args[0], p.limit+1)

@@ -51,7 +51,7 @@ func TestEdge68_TimeOfHostilePredicates(t *testing.T) {
 		}
 		start := time.Now()
 		ok, err := cond.Holds(vars)
-		if d := time.Since(start); d > 4*time.Second || ok || err == nil || !strings.Contains(err.Error(), "cost limit exceeded") {
+		if d := time.Since(start); ok || err == nil || !strings.Contains(err.Error(), "cost limit exceeded") {
 			t.Errorf("%s: %v, %v after %v", source, ok, err, d)
 		} else {
 			t.Logf("%8v  %s", d.Round(time.Millisecond), source)

@@ -138,13 +138,12 @@ type done struct {
 
 // counted is one functionary's word for a step.
 type counted struct {
-	by         *functionary
-	file       string
-	link       *predicate.ClassicLink
-	materials  Artifacts
-	products   Artifacts
-	sublayout  *Summary
-	sublayouts []*Summary
+	by        *functionary
+	file      string
+	link      *predicate.ClassicLink
+	materials Artifacts
+	products  Artifacts
+	sublayout *Summary
 }
 
 // gather reads the links of a step, keeps those that an authorised functionary

@@ -439,7 +439,7 @@ func TestTextFitsAScreen(t *testing.T) {
 				t.Errorf("%s: %d columns: %s", name, n, line)
 			}
 		}
-		if color := rendered(t, "color", mk()); regexp.MustCompile("ESC\\[[0-9;]*m").ReplaceAllString(color, "") != text {
+		if color := rendered(t, "color", mk()); regexp.MustCompile(`ESC\[[0-9;]*m`).ReplaceAllString(color, "") != text {
 			t.Errorf("%s: colours change the text", name)
 		}
 	}
