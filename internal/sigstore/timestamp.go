@@ -113,7 +113,10 @@ func parseTimestamp(der []byte) (*tsResponse, error) {
 		!resp.ReadASN1(&status, cryptobyteasn1.SEQUENCE) || !status.ReadASN1Integer(&code) {
 		return nil, failf(ReasonTimestamp, spec3161, "malformed timestamp response")
 	}
-	if code != 0 { // granted, as it was asked for
+	// RFC 3161, section 2.4.2: 0 is granted, 1 with modifications of what was
+	// asked for. Package sign/sigstore takes none of those either, nor do
+	// other verifiers.
+	if code != 0 {
 		return nil, failf(ReasonTimestamp, spec3161, "timestamp response with status %d", code)
 	}
 	if !resp.ReadASN1(&token, cryptobyteasn1.SEQUENCE) || !resp.Empty() ||

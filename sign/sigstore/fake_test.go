@@ -253,7 +253,7 @@ func (f *fake) timestamp(t testing.TB, body []byte) []byte {
 	if f.stamp != nil {
 		f.stamp(&tst, &resp)
 	}
-	if resp.Status.Status == 0 {
+	if resp.Status.Status <= 1 { // RFC 3161, section 2.4.2: these come with a token
 		resp.Token.FullBytes = wrap(t, tst)
 	}
 	return marshal(t, resp)

@@ -119,7 +119,7 @@ func (l Login) Browser(open func(url string) error) TokenSource {
 			return "", a.err
 		}
 		t, err := config.Exchange(p.with(ctx), a.code, oauth2.VerifierOption(verifier))
-		return idToken(t, nonce, err)
+		return idToken(t, nonce, err, a.code, verifier, l.ClientSecret)
 	})
 }
 
@@ -144,7 +144,7 @@ func (l Login) Device(show func(url, code string) error) TokenSource {
 		config, verifier := p.config(l), oauth2.GenerateVerifier()
 		auth, err := config.DeviceAuth(p.with(ctx), oauth2.S256ChallengeOption(verifier))
 		if err != nil {
-			return "", loginError(err)
+			return "", loginError(err, verifier, l.ClientSecret)
 		}
 		page := auth.VerificationURIComplete
 		if page == "" {
@@ -158,7 +158,8 @@ func (l Login) Device(show func(url, code string) error) TokenSource {
 			return "", &Error{Reason: ReasonLogin, Msg: "show the code", Err: err}
 		}
 		t, err := config.DeviceAccessToken(p.with(ctx), auth, oauth2.VerifierOption(verifier))
-		return idToken(t, "", err) // RFC 8628 knows no nonce; the device code ties the two together
+		// RFC 8628 knows no nonce; the device code ties the two together.
+		return idToken(t, "", err, auth.DeviceCode, verifier, l.ClientSecret)
 	})
 }
 
@@ -223,10 +224,10 @@ func (p *provider) with(ctx context.Context) context.Context {
 }
 
 // idToken takes the identity token out of an answer. An empty nonce is not
-// compared.
-func idToken(t *oauth2.Token, nonce string, err error) (string, error) {
+// compared. The secrets are those of the request.
+func idToken(t *oauth2.Token, nonce string, err error, secrets ...string) (string, error) {
 	if err != nil {
-		return "", loginError(err)
+		return "", loginError(err, secrets...)
 	}
 	raw, _ := t.Extra("id_token").(string)
 	token, err := cleanToken([]byte(raw), "id_token of the provider")
@@ -252,19 +253,40 @@ func idToken(t *oauth2.Token, nonce string, err error) (string, error) {
 }
 
 // loginError keeps the code of a refusal and drops the rest of the answer,
-// which can hold a token.
-func loginError(err error) error {
+// which can hold a token. What the request held, a server or a transport can
+// repeat in its error, whose text is therefore shown without the secrets.
+func loginError(err error, secrets ...string) error {
+	text := func(s string) string {
+		for _, secret := range secrets {
+			for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+				s = webclient.Excerpt([]byte(s), form)
+			}
+		}
+		return s
+	}
 	var refused *oauth2.RetrieveError
-	var ue *url.Error
-	switch {
-	case errors.As(err, &refused):
-		e := &Error{Reason: ReasonLogin, Msg: "the provider refused: " + webclient.Excerpt([]byte(refused.ErrorCode), "")}
+	if errors.As(err, &refused) {
+		e := &Error{Reason: ReasonLogin, Msg: "the provider refused: " + text(webclient.Excerpt([]byte(refused.ErrorCode), ""))}
 		if refused.Response != nil {
 			e.Status = refused.Response.StatusCode
 		}
 		return e
-	case errors.As(err, &ue):
-		return &Error{Reason: ReasonLogin, Msg: "ask the provider", Err: ue.Err}
 	}
-	return &Error{Reason: ReasonLogin, Msg: "log in", Err: err}
+	msg := "log in"
+	var ue *url.Error // repeats the URL
+	if errors.As(err, &ue) {
+		msg, err = "ask the provider", ue.Err
+	}
+	return &Error{Reason: ReasonLogin, Msg: msg, Err: &quietError{text(err.Error()), err}}
 }
+
+// A quietError is an error with a text of ours: the cause's may say too much.
+type quietError struct {
+	text  string
+	cause error
+}
+
+func (e *quietError) Error() string { return e.text }
+
+// Is keeps errors.Is working, without handing the cause out.
+func (e *quietError) Is(target error) bool { return errors.Is(e.cause, target) }

@@ -368,14 +368,14 @@ func TestAnswers(t *testing.T) {
 		change func(*tstInfo, *timestampResponse)
 		reason string
 	}{
-		"other imprint":  {func(i *tstInfo, _ *timestampResponse) { i.Imprint.Hash = make([]byte, 32) }, ReasonMismatch},
-		"other hash":     {func(i *tstInfo, _ *timestampResponse) { i.Imprint.Algorithm.Algorithm = oidSignedData }, ReasonMismatch},
-		"other nonce":    {func(i *tstInfo, _ *timestampResponse) { i.Nonce = big.NewInt(1) }, ReasonMismatch},
-		"no nonce":       {func(i *tstInfo, _ *timestampResponse) { i.Nonce = nil }, ReasonMismatch},
-		"before":         {func(i *tstInfo, _ *timestampResponse) { i.Time = stampTime.AddDate(0, 0, -1).UTC() }, ReasonMismatch},
-		"after":          {func(i *tstInfo, _ *timestampResponse) { i.Time = stampTime.AddDate(0, 0, 1).UTC() }, ReasonMismatch},
-		"refused":        {func(_ *tstInfo, r *timestampResponse) { r.Status.Status = 2 }, ReasonStatus},
-		"granted, empty": {func(_ *tstInfo, r *timestampResponse) { r.Status.Status = 1 }, ReasonAnswer},
+		"other imprint": {func(i *tstInfo, _ *timestampResponse) { i.Imprint.Hash = make([]byte, 32) }, ReasonMismatch},
+		"other hash":    {func(i *tstInfo, _ *timestampResponse) { i.Imprint.Algorithm.Algorithm = oidSignedData }, ReasonMismatch},
+		"other nonce":   {func(i *tstInfo, _ *timestampResponse) { i.Nonce = big.NewInt(1) }, ReasonMismatch},
+		"no nonce":      {func(i *tstInfo, _ *timestampResponse) { i.Nonce = nil }, ReasonMismatch},
+		"before":        {func(i *tstInfo, _ *timestampResponse) { i.Time = stampTime.AddDate(0, 0, -1).UTC() }, ReasonMismatch},
+		"after":         {func(i *tstInfo, _ *timestampResponse) { i.Time = stampTime.AddDate(0, 0, 1).UTC() }, ReasonMismatch},
+		"refused":       {func(_ *tstInfo, r *timestampResponse) { r.Status.Status = 2 }, ReasonStatus},
+		"with mods":     {func(_ *tstInfo, r *timestampResponse) { r.Status.Status = 1 }, ReasonStatus},
 	} {
 		t.Run("timestamp "+name, func(t *testing.T) {
 			f := newFake(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -120,6 +121,12 @@ func FuzzReadTimestamp(f *testing.F) {
 	})
 }
 
+// What a provider gives for an identity token, once.
+const (
+	testCode       = "4/0AfJohXl+code/of=browser"
+	testDeviceCode = "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS"
+)
+
 // provider is an OIDC provider whose answers a test can change.
 func loginProvider(t *testing.T, change func(path string, answer map[string]any)) Login {
 	t.Helper()
@@ -131,10 +138,10 @@ func loginProvider(t *testing.T, change func(path string, answer map[string]any)
 			answer = map[string]any{"issuer": issuer, "authorization_endpoint": issuer + "/auth", "token_endpoint": issuer + "/token", "device_authorization_endpoint": issuer + "/device"}
 		case "/auth":
 			nonce = r.FormValue("nonce")
-			http.Redirect(w, r, r.FormValue("redirect_uri")+"?"+url.Values{"code": {"c"}, "state": {r.FormValue("state")}}.Encode(), http.StatusFound)
+			http.Redirect(w, r, r.FormValue("redirect_uri")+"?"+url.Values{"code": {testCode}, "state": {r.FormValue("state")}}.Encode(), http.StatusFound)
 			return
 		case "/device":
-			answer = map[string]any{"device_code": "d", "user_code": "u", "verification_uri": issuer + "/activate", "interval": 1, "expires_in": 60}
+			answer = map[string]any{"device_code": testDeviceCode, "user_code": "u", "verification_uri": issuer + "/activate", "interval": 1, "expires_in": 60}
 		case "/token":
 			if r.FormValue("code_verifier") == "" {
 				http.Error(w, "no PKCE", 400)
@@ -267,6 +274,76 @@ func TestLogin(t *testing.T) {
 		}
 		t.Errorf("goroutines: %d before, %d after", before, runtime.NumGoroutine())
 	})
+}
+
+// echo is a transport whose errors repeat the request, as those of servers
+// that answer no HTTP can, and of proxies.
+type echo struct{}
+
+func (echo) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == "GET" {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, _ := url.ParseQuery(string(body))
+	return nil, fmt.Errorf("cannot send %s?%s, which is %v: %w", r.URL, body, form, io.ErrUnexpectedEOF)
+}
+
+func TestAttack_LoginErrorsRepeatNoCode(t *testing.T) {
+	show := func(string, string) error { return nil }
+	check := func(t *testing.T, err error) {
+		t.Helper()
+		wantError(t, err, ReasonLogin)
+		for _, secret := range []string{testCode, url.QueryEscape(testCode), testDeviceCode, "hunter2-client"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%q is in: %v", secret, err)
+			}
+		}
+	}
+	t.Run("transport", func(t *testing.T) {
+		l := loginProvider(t, nil)
+		l.Client, l.ClientSecret = &http.Client{Transport: echo{}}, "hunter2-client"
+		_, err := l.Browser(browse).Token(t.Context())
+		check(t, err)
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("the cause is lost: %v", err)
+		}
+		_, err = l.Device(show).Token(t.Context())
+		check(t, err)
+	})
+	t.Run("provider", func(t *testing.T) {
+		repeats := func(code string) Login {
+			return loginProvider(t, func(path string, a map[string]any) {
+				if path == "/token" {
+					clear(a)
+					a["error"] = "no such code: " + code
+				}
+			})
+		}
+		_, err := repeats(testCode).Browser(browse).Token(t.Context())
+		check(t, err)
+		_, err = repeats(testDeviceCode).Device(show).Token(t.Context())
+		check(t, err)
+	})
+	t.Run("device request", func(t *testing.T) {
+		// Only the token request fails.
+		l := loginProvider(t, nil)
+		l.Client = &http.Client{Transport: echoToken{}}
+		_, err := l.Device(show).Token(t.Context())
+		check(t, err)
+	})
+}
+
+type echoToken struct{}
+
+func (echoToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/token") {
+		return echo{}.RoundTrip(r)
+	}
+	return http.DefaultTransport.RoundTrip(r)
 }
 
 // naiveRoot is RFC 9162, section 2.1.1, to the letter.

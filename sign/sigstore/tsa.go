@@ -108,7 +108,10 @@ func readTimestamp(der, hash []byte, nonce *big.Int) (*stamp, error) {
 	if rest, err := asn1.Unmarshal(der, &resp); err != nil || len(rest) > 0 {
 		return malformed("not a TimeStampResp", err)
 	}
-	if s := resp.Status.Status; s != 0 && s != 1 { // granted, granted with modifications
+	// RFC 3161, section 2.4.2: 1 is a token with modifications. We leave an
+	// authority nothing to modify, and verifiers, those of Sigstore too, take
+	// no response but one that is granted as it was asked for.
+	if s := resp.Status.Status; s != 0 {
 		return nil, fail(ReasonStatus, "timestamp: refused with status %d", s)
 	}
 	var info contentInfo
