@@ -96,6 +96,10 @@ cases:
     artifacts: [other]
     expect: refuse
     reason: REASON
+  - name: no package
+    packages: [app]
+    expect: refuse
+    reason: contents-format
 `
 	for reason, want := range map[string]int{"no-statement": cli.OK, "wrong-signer": cli.Refused} {
 		if err := os.WriteFile(in("cases.yaml"), []byte(strings.Replace(cases, "REASON", reason, 1)), 0o644); err != nil {

@@ -23,9 +23,12 @@
 //
 // The fields of a file are policy, parameters (a mapping of names to values),
 // sigstoreRoots (trusted_root.json files), evidence, at, and cases; those of a
-// case are name, artifacts (files, or digests as "algorithm:value"),
+// case are name, artifacts (files, or digests as "algorithm:value"), packages
+// (as [verify.ReadContents] takes them: they are looked into, for policies with
+// contains, and are artifacts of the case unless it lists others),
 // evidence, at and parameters (in addition to or in place of those of the file),
-// expect ("pass" or "refuse"), and for a refusal reason and stage. A refusal
+// expect ("pass" or "refuse"), and for a refusal reason (one of a
+// [verify.ContentsError] if a package cannot be looked into) and stage. A refusal
 // without a reason is not accepted: refused for the wrong reason is a policy
 // that does not work. A file without a case that is refused is an error.
 //
@@ -59,7 +62,7 @@ type Result struct {
 	// what it was.
 	Err error
 	// Report is the verdict, for whoever wants to know more; nil when
-	// nothing could be judged.
+	// a package could not be looked into, and so there was nothing to judge.
 	Report *verify.Report
 }
 
@@ -77,6 +80,7 @@ type file struct {
 type testCase struct {
 	Name       string            `yaml:"name"`
 	Artifacts  []string          `yaml:"artifacts"`
+	Packages   []string          `yaml:"packages"`
 	Parameters map[string]string `yaml:"parameters"`
 	Evidence   []string          `yaml:"evidence"`
 	At         time.Time         `yaml:"at"`
@@ -118,6 +122,10 @@ func Run(ctx context.Context, path string) ([]Result, error) {
 			return nil, fmt.Errorf("%s: %s: %w", path, c.Name, err)
 		}
 		report, err := f.judge(ctx, v, c)
+		if refused, ok := errors.AsType[*verify.ContentsError](err); ok {
+			results = append(results, Result{Name: c.Name, Err: c.checkRefusal(refused, verify.Reason(refused.Reason), "")})
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", path, c.Name, err)
 		}
@@ -175,8 +183,8 @@ func read(path string) (*file, error) {
 		switch {
 		case c.Name == "" || names[c.Name]:
 			return fail("cases[%d]: want a name of its own, found %q", i, c.Name)
-		case len(c.Artifacts) == 0:
-			return fail("%s: want artifacts", c.Name)
+		case len(c.Artifacts)+len(c.Packages) == 0:
+			return fail("%s: want artifacts or packages", c.Name)
 		case c.At.IsZero() && f.At.IsZero():
 			return fail("%s: want the instant of judgement in at, here or for all", c.Name)
 		case c.Expect == "pass" && (c.Reason != "" || c.Stage != ""):
@@ -227,6 +235,16 @@ func (f *file) judge(ctx context.Context, v *verify.Verifier, c *testCase) (*ver
 		}
 		request.Artifacts = append(request.Artifacts, a)
 	}
+	for _, p := range c.Packages {
+		contents, err := verify.ReadContents(ctx, f.path(p))
+		if err != nil {
+			return nil, err
+		}
+		request.Contents = append(request.Contents, contents)
+		if len(c.Artifacts) == 0 {
+			request.Artifacts = append(request.Artifacts, contents.Artifact())
+		}
+	}
 	proof, err := v.Verify(ctx, request)
 	var refused *verify.RefusedError
 	switch {
@@ -246,15 +264,19 @@ func (c *testCase) check(r *verify.Report) error {
 		}
 		return fmt.Errorf("passed, want a refusal: %s", c.Reason)
 	}
-	refusal := &verify.RefusedError{Report: r}
 	stage := ""
 	if len(r.Findings) > 0 {
 		stage = r.Findings[0].Stage
 	}
+	refusal := &verify.RefusedError{Report: r}
+	return c.checkRefusal(refusal, refusal.Reason(), stage)
+}
+
+func (c *testCase) checkRefusal(refusal error, reason verify.Reason, stage string) error {
 	switch {
 	case c.Expect == "pass":
 		return fmt.Errorf("%w; want a pass", refusal)
-	case refusal.Reason() != c.Reason:
+	case reason != c.Reason:
 		return fmt.Errorf("%w; want the reason %s", refusal, c.Reason)
 	case c.Stage != "" && stage != c.Stage:
 		return fmt.Errorf("%w; want it in stage %s", refusal, c.Stage)

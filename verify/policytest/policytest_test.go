@@ -1,11 +1,14 @@
 package policytest_test
 
 import (
+	"archive/tar"
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,6 +153,76 @@ func TestRunUnexpected(t *testing.T) {
 	}
 }
 
+// tarOf packs the pairs of name and content.
+func tarOf(t *testing.T, pairs ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(pairs); i += 2 {
+		if err := w.WriteHeader(&tar.Header{Name: pairs[i], Mode: 0o644, Size: int64(len(pairs[i+1]))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, pairs[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Packages of a case are looked into.
+func TestRunPackages(t *testing.T) {
+	path := workspace(t, head+`
+  - {name: packed, packages: [good.tar], expect: pass}
+  - {name: packed and named, artifacts: [good.tar], packages: [good.tar], expect: pass}
+  - {name: not looked into, artifacts: [good.tar], expect: refuse, reason: contents, stage: package}
+  - {name: another one looked into, artifacts: [good.tar], packages: [more.tar], expect: refuse, reason: contents, stage: package}
+  - {name: a stowaway, packages: [more.tar], expect: refuse, reason: unaccounted-material, stage: package}
+  - {name: two of one name, packages: [twice.tar], expect: refuse, reason: contents-duplicate}
+  - {name: no package, packages: [policy.yaml], expect: refuse, reason: contents-format}
+`)
+	dir := filepath.Dir(path)
+	policy, err := verify.ReadPolicy(filepath.Join(dir, "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy.Stages["package"] = &verify.Stage{Contains: &verify.Contains{Members: "**"}, From: []verify.Flow{{Stage: "build", Names: "base"}}}
+	policy.Final = "package"
+	text, err := policy.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "policy.yaml", text)
+	write(t, dir, "good.tar", tarOf(t, "bin/app", "good"))
+	write(t, dir, "more.tar", tarOf(t, "bin/app", "good", "bin/other", "bad"))
+	write(t, dir, "twice.tar", tarOf(t, "bin/app", "good", "bin/app", "bad"))
+	policytest.Test(t, path)
+
+	// What a package that cannot be read is expected to be is compared too.
+	write(t, dir, "test.yaml", []byte(head+`
+  - {name: a, packages: [twice.tar], expect: pass}
+  - {name: b, packages: [twice.tar], expect: refuse, reason: contents-name}
+  - {name: c, packages: [twice.tar], expect: refuse, reason: contents-duplicate, stage: package}
+`))
+	results, err := policytest.Run(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"want a pass", "want the reason contents-name", "want it in stage package"} {
+		if r := results[i]; r.Err == nil || !strings.Contains(r.Err.Error(), want) || r.Report != nil {
+			t.Errorf("%s: got %v, want %s", r.Name, r.Err, want)
+		}
+	}
+	write(t, dir, "test.yaml", []byte(head+`
+  - {name: a, packages: [nowhere.tar], expect: refuse, reason: contents-format}
+`))
+	if _, err := policytest.Run(t.Context(), path); err == nil || !strings.Contains(err.Error(), "nowhere.tar") {
+		t.Errorf("a package that is not there: %v", err)
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	for _, c := range []struct{ name, cases, want string }{
 		{"empty", "", "want the path of a policy"},
@@ -157,7 +230,7 @@ func TestRunRefuses(t *testing.T) {
 		{"unknown field", head + "  - {nam: a}\n", "nam"},
 		{"no name", head + "  - {artifacts: [dist/app], expect: pass}\n", "want a name of its own"},
 		{"name twice", head + good + good, "want a name of its own"},
-		{"no artifacts", head + "  - {name: a, expect: pass}\n", "want artifacts"},
+		{"no artifacts", head + "  - {name: a, expect: pass}\n", "want artifacts or packages"},
 		{"no time", strings.Replace(head, "at: 2026-06-01T12:00:00Z\n", "", 1) + "  - {name: a, artifacts: [dist/app], expect: pass}\n", "instant"},
 		{"no verdict", head + "  - {name: a, artifacts: [dist/app]}\n", "want expect"},
 		{"no reason", head + "  - {name: a, artifacts: [dist/app], expect: refuse}\n", "want the reason"},
