@@ -8,10 +8,17 @@
 //	scan     cosign's vulnerability record           about the program
 //	contents our SBOM, CycloneDX                     about the program
 //
-// Each is signed with a key of its own. With -dir, the archive, the evidence
-// and the policy are left there for "verify"; with -without, a piece of evidence
-// is left out, to see it refused. It exits with 0 if the archive passes, 1 if it is
-// refused, and 2 if it cannot be judged.
+// Each tool has a key of its own, made for this run; whoever packs also states the
+// contents. A classic link is signed in a format that is no attestation, so the
+// packager states what its link says as an attestation (predicate.ClassicLink).
+//
+//	mixed                      the verdict
+//	mixed -o DIR               and leave archive, evidence and policy for examples/verify
+//	mixed -without scan        what happens when a piece of evidence is missing
+//	mixed -json                the report as JSON and nothing else
+//
+// It exits with 0 if the archive passes, 1 if it is refused, and 2 if it cannot
+// be judged.
 package main
 
 import (
@@ -48,43 +55,61 @@ var policyYAML []byte
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout)) }
 
+// The stages in the order of their work, and what a tool leaves for each.
+var stages = []struct{ name, what string }{
+	{"source", "a source VSA about the commit"},
+	{"test", "JUnit's report about the commit"},
+	{"build", "GitHub's provenance, commit to program"},
+	{"scan", "cosign's vulnerability record about the program"},
+	{"contents", "our SBOM about the program"},
+	{"package", "a classic link, program to archive"},
+}
+
 func run(args []string, out io.Writer) int {
 	ctx, cancel := cli.Context()
 	defer cancel()
+	var names []string
+	for _, s := range stages {
+		names = append(names, s.name)
+	}
 	flags := flag.NewFlagSet("mixed", flag.ContinueOnError)
-	dir := flags.String("dir", "", "leave archive, evidence and policy in this folder")
-	without := flags.String("without", "", "leave out the evidence of this stage")
-	asJSON := flags.Bool("json", false, "the verdict in JSON")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
+	dir := flags.String("o", "", "leave archive, evidence and policy in this folder")
+	without := flags.String("without", "", "leave out the evidence of a stage: "+strings.Join(names, ", "))
+	asJSON := flags.Bool("json", false, "print the report as JSON and nothing else")
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), "usage: mixed [flags]\n\n"+
+			"Makes evidence in six dialects and judges it by one policy.\n"+
+			"Exit codes: 0 passed, 1 refused, 2 cannot judge.\n\n")
+		flags.PrintDefaults()
+	}
+	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return cli.OK
 		}
 		return cli.Cannot
 	}
-	c, _, err := makeChain(ctx, time.Now())
-	if err == nil && *without != "" {
-		if _, ok := c.evidence[*without]; !ok {
-			err = fmt.Errorf("-without: there is no stage %q", *without)
+	if flags.NArg() > 0 {
+		flags.Usage()
+		return cli.Cannot
+	}
+	if *without != "" && !slices.Contains(names, *without) {
+		return cli.Fail("mixed", fmt.Errorf("-without: want one of %s, found %q", strings.Join(names, ", "), *without))
+	}
+	options := report.Options{}
+	if f, ok := out.(*os.File); ok {
+		options.Color = cli.Color(f)
+	}
+	rep, err := mix(ctx, *dir, *without, func(format string, args ...any) {
+		if !*asJSON {
+			fmt.Fprintf(out, format, args...)
 		}
-		delete(c.evidence, *without)
-	}
-	if err == nil && *dir != "" {
-		err = c.write(*dir)
-	}
-	if err != nil {
-		return cli.Fail("mixed", err)
-	}
-	rep, err := c.judge(ctx)
+	}, cli.Paint(options.Color))
 	if err != nil {
 		return cli.Fail("mixed", err)
 	}
 	render := report.Text
 	if *asJSON {
 		render = report.JSON
-	}
-	var options report.Options
-	if f, ok := out.(*os.File); ok {
-		options.Color = cli.Color(f)
 	}
 	if err := render(out, rep, options); err != nil {
 		return cli.Fail("mixed", err)
@@ -93,6 +118,31 @@ func run(args []string, out io.Writer) int {
 		return cli.Refused
 	}
 	return cli.OK
+}
+
+// mix makes the chain, says what it is made of, and judges it.
+func mix(ctx context.Context, dir, without string, say func(string, ...any), paint cli.Paint) (*verify.Report, error) {
+	c, _, err := makeChain(ctx, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	delete(c.evidence, without)
+	for _, s := range stages {
+		size := "left out"
+		if e, ok := c.evidence[s.name]; ok {
+			size = cli.Bytes(int64(len(e)))
+		}
+		say("  %s  %-58s %s\n", paint.Bold(fmt.Sprintf("%-8s", s.name)), s.what, paint.Dim(fmt.Sprintf("%8s", size)))
+	}
+	say("\n")
+	if dir != "" {
+		if err := c.write(dir); err != nil {
+			return nil, err
+		}
+		say("  %s holds app.tar.gz, its evidence and the policy:\n  go run ./examples/verify -policy %[2]s -evidence %[3]s %[4]s\n\n", dir,
+			filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "app.intoto.jsonl"), filepath.Join(dir, "app.tar.gz"))
+	}
+	return c.judge(ctx)
 }
 
 // The artifacts of the chain.
@@ -187,7 +237,7 @@ func (c *chain) build(source provenance.ResourceDescriptor, app provenance.Artif
 			ResolvedDependencies: []provenance.ResourceDescriptor{source},
 		},
 		RunDetails: predicate.RunDetails{
-			Builder:  predicate.Builder{ID: "https://github.com/actions/runner/github-hosted"},
+			Builder:  predicate.Builder{ID: "https://github.com/octocat/app/.github/workflows/release.yml@refs/heads/main"},
 			Metadata: predicate.BuildMetadata{InvocationID: "https://github.com/octocat/app/actions/runs/1/attempts/1"},
 		},
 	}
@@ -290,10 +340,11 @@ func (c *chain) write(dir string) error {
 		return err
 	}
 	var all [][]byte
-	for _, envelope := range c.evidence {
-		all = append(all, envelope)
+	for _, s := range stages {
+		if e, ok := c.evidence[s.name]; ok {
+			all = append(all, e)
+		}
 	}
-	slices.SortFunc(all, func(a, b []byte) int { return strings.Compare(string(a), string(b)) })
 	return errors.Join(
 		atomicfile.WriteFile(filepath.Join(dir, "app.tar.gz"), archive, 0o644),
 		atomicfile.WriteFile(filepath.Join(dir, "policy.yaml"), policy, 0o644),

@@ -17,20 +17,29 @@ import (
 	"github.com/hallmark-build/hallmark/verify/cel"
 )
 
-var allStages = []string{"source", "build", "package", "test", "scan", "contents"}
-
 // TestMixed judges the whole chain, and the chain without each piece of evidence.
 func TestMixed(t *testing.T) {
 	var out bytes.Buffer
 	if code := run(nil, &out); code != cli.OK {
 		t.Fatalf("exit %d\n%s", code, &out)
 	}
-	for _, want := range append([]string{"PASS", "app.tar.gz"}, allStages...) {
+	for _, want := range []string{"PASS", "app.tar.gz", "JUnit"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, &out)
 		}
 	}
-	for _, stage := range allStages {
+	for _, s := range stages {
+		stage := s.name
+		if !strings.Contains(out.String(), "✓ "+stage) {
+			t.Errorf("the report lacks %q:\n%s", stage, &out)
+		}
+		var text bytes.Buffer
+		if code := run([]string{"-without", stage}, &text); code != cli.Refused || !strings.Contains(text.String(), "left out") {
+			t.Errorf("without %s: exit %d\n%s", stage, code, &text)
+		}
+	}
+	for _, s := range stages {
+		stage := s.name
 		out.Reset()
 		if code := run([]string{"-json", "-without", stage}, &out); code != cli.Refused {
 			t.Errorf("without %s: exit %d\n%s", stage, code, &out)
@@ -43,7 +52,10 @@ func TestMixed(t *testing.T) {
 			t.Errorf("without %s: %v, %s", stage, err, &out)
 		}
 	}
-	for _, args := range [][]string{{"-without", "x"}, {"-x"}, {"x"}, {"-dir", "main.go"}} {
+	if code := run([]string{"-h"}, &out); code != cli.OK {
+		t.Errorf("-h: exit %d", code)
+	}
+	for _, args := range [][]string{{"-without", "x"}, {"-x"}, {"x"}, {"-o", "main.go"}} {
 		if code := run(args, &out); code != cli.Cannot {
 			t.Errorf("%q: exit %d", args, code)
 		}
@@ -53,7 +65,7 @@ func TestMixed(t *testing.T) {
 // TestWritten: what is left in a folder is all that a consumer needs.
 func TestWritten(t *testing.T) {
 	dir := t.TempDir()
-	if code := run([]string{"-dir", dir}, &bytes.Buffer{}); code != cli.OK {
+	if code := run([]string{"-o", dir}, &bytes.Buffer{}); code != cli.OK {
 		t.Fatalf("exit %d", code)
 	}
 	policy, err := verify.ReadPolicy(filepath.Join(dir, "policy.yaml"))
@@ -118,7 +130,11 @@ func TestSpoiled(t *testing.T) {
 			return nil
 		}},
 		"a self-hosted runner": {"build", "github", func(p map[string]any) []provenance.ResourceDescriptor {
-			p["runDetails"].(map[string]any)["builder"].(map[string]any)["id"] = "https://github.com/actions/runner/self-hosted"
+			p["buildDefinition"].(map[string]any)["internalParameters"].(map[string]any)["github"].(map[string]any)["runner_environment"] = "self-hosted"
+			return nil
+		}},
+		"another workflow": {"build", "github", func(p map[string]any) []provenance.ResourceDescriptor {
+			p["runDetails"].(map[string]any)["builder"].(map[string]any)["id"] = "https://github.com/octocat/app/.github/workflows/evil.yml@refs/heads/main"
 			return nil
 		}},
 		"another commit": {"build", "github", func(p map[string]any) []provenance.ResourceDescriptor {
