@@ -362,6 +362,15 @@ const (
 	ScanProgram = 512 << 20
 	ScanModules = 64 << 20
 
+	// ScanRPM is the largest database of installed RPM packages, in bytes; in an
+	// image it is held in memory. ScanRPMHeader is the largest description of
+	// one package: that of a package with 100,000 files has 20 MB.
+	// ScanPages is how deep the pages of a database may nest: each level
+	// multiplies what it can hold by a hundred at least.
+	ScanRPM       = 512 << 20
+	ScanRPMHeader = 64 << 20
+	ScanPages     = 16
+
 	// ScanJar is the largest Java archive, in bytes. Archives in it are held
 	// in memory, one for each level: ScanJarInner is how many bytes they may
 	// have, and ScanJarDepth how deep they may nest. ScanJars is how many

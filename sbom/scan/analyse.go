@@ -37,7 +37,7 @@ type analyser struct {
 // analysers are asked in this order; the first that wants a file gets it.
 var analysers = []analyser{
 	npmLock, npmInstalled, pnpmLock, yarnLock,
-	osRelease, dpkgStatus, apkInstalled, rpmDatabase,
+	osRelease, dpkgStatus, apkInstalled, rpmDatabase, rpmLog,
 	pyRequirements, pyLock, pipfileLock, pyInstalled,
 	cargoLock, goMod, goSum,
 	mavenPOM, gradleLock, javaArchive,

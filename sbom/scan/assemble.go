@@ -141,15 +141,21 @@ func (a *assembly) enter(reports []*report) map[*report][]*entry {
 // database, the hashes of go.sum.
 func (a *assembly) complete(r *report, f *finding) {
 	switch f.PURL.Type {
-	case "deb", "apk":
+	case "deb", "apk", "rpm":
 		if f.PURL.Namespace != "" {
 			break
 		}
 		os := a.osOf(r.Path)
 		if os == nil {
+			if f.PURL.Type == "rpm" {
+				break // of many vendors
+			}
 			os = &osInfo{ID: map[string]string{"deb": "debian", "apk": "alpine"}[f.PURL.Type]}
 		}
 		f.PURL.Namespace = os.ID
+		if os.ID == "rhel" {
+			f.PURL.Namespace = "redhat" // as purl-spec has it
+		}
 		if os.VersionID != "" {
 			f.PURL.Qualifiers = append(slices.Clone(f.PURL.Qualifiers), purl.Qualifier{Key: "distro", Value: os.ID + "-" + os.VersionID})
 		}

@@ -15,15 +15,14 @@
 //   - npm: package-lock.json (versions 1 to 3), npm-shrinkwrap.json,
 //     node_modules/.package-lock.json, pnpm-lock.yaml (5 to 9), yarn.lock (1 and
 //     later), installed packages (node_modules/*/package.json)
-//   - Debian: var/lib/dpkg/status, status.d; Alpine: lib/apk/db/installed
+//   - Debian: var/lib/dpkg/status, status.d; Alpine: lib/apk/db/installed; RPM: the
+//     database in var/lib/rpm or usr/lib/sysimage/rpm, in SQLite, in rpm's own
+//     format or in Berkeley DB
 //   - Python: requirements*.txt, poetry.lock, uv.lock, pdm.lock, Pipfile.lock,
 //     installed *.dist-info and *.egg-info
 //   - Rust: Cargo.lock, programs built with cargo auditable
 //   - Go: go.mod with go.sum, programs
 //   - Java: pom.xml, gradle.lockfile, jars and the jars in them
-//
-// RPM databases are noted as unknown ([ReasonNeedsTool]): they are SQLite or
-// Berkeley DB files; module sbom/syft reads them.
 //
 // # What counts
 //

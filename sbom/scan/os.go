@@ -288,23 +288,6 @@ func apkName(s string) string {
 	return s
 }
 
-// rpmDatabase notes the databases that it takes SQLite or Berkeley DB to read.
-var rpmDatabase = analyser{
-	name: "rpm", version: 1, ecosystem: "rpm", limit: 1 << 62,
-	wants: func(p, base string) bool {
-		switch base {
-		case "rpmdb.sqlite", "Packages", "Packages.db":
-			d := path.Dir(p)
-			return under(d, "var/lib/rpm") || under(d, "usr/lib/sysimage/rpm") || under(d, "usr/share/rpm")
-		}
-		return false
-	},
-	read: func(_ context.Context, f *file, r *report) error {
-		r.gap(sbom.FieldComponents, ReasonNeedsTool, "an RPM database; its packages are not listed")
-		return nil
-	},
-}
-
 // goDigest turns an "h1:" hash into a digest.
 func goDigest(s string) (provenance.Digest, bool) {
 	b, ok := strings.CutPrefix(s, "h1:")

@@ -18,7 +18,6 @@ const (
 	ReasonUnreadable   = "unreadable"            // a file or directory that cannot be opened or read
 	ReasonMalformed    = "malformed"             // a file that is not of the format its name says
 	ReasonLimit        = "limit"                 // more than is read; see the detail
-	ReasonNeedsTool    = "needs-sbom-syft"       // a database that only module sbom/syft reads
 	ReasonNotInstalled = "not-installed"         // in the lock file beside an installed tree that lacks it
 	ReasonUnresolved   = "unresolved-dependency" // a dependency that nothing found satisfies
 	ReasonNotExact     = "no-exact-version"      // asked for by a range of versions

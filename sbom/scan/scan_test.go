@@ -384,8 +384,8 @@ Version: 1
 		. > operating-system:alpine@3.19.1
 		apk/alpine/busybox@1.36?arch=x86_64&distro=alpine-3.19.1 > apk/alpine/musl@1.2.4-r2?arch=x86_64&distro=alpine-3.19.1`},
 	{"rpm", map[string]string{"var/lib/rpm/rpmdb.sqlite": "SQLite format 3\x00", "usr/lib/sysimage/rpm/Packages.db": "x"}, `
-		? needs-sbom-syft  usr/lib/sysimage/rpm/Packages.db: an RPM database; its packages are not listed
-		? needs-sbom-syft  var/lib/rpm/rpmdb.sqlite: an RPM database; its packages are not listed`},
+		? malformed  usr/lib/sysimage/rpm/Packages.db: want 32 bytes at 0, found 1
+		? malformed  var/lib/rpm/rpmdb.sqlite: want 100 bytes at 0, found 16`},
 	{"requirements", map[string]string{"requirements.txt": `# comment
 --index-url https://example.com/simple
 Flask_Login==0.6.3 ; python_version > "3" # why
