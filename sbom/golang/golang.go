@@ -66,6 +66,8 @@ const (
 	ReasonCgo           = "cgo"                 // C code, or libraries loaded at run time
 	ReasonNoSource      = "no-source"           // no Options.Source, and the main module is not in the cache
 	ReasonNoToolchain   = "no-toolchain"        // Options.Goroot was not given, or is another version
+	ReasonNoArchive     = "no-distribution"     // the toolchain is there, the archive that it came in is not
+	ReasonNoOrigin      = "no-origin"           // the module path does not say where the source is
 	ReasonNoSupplier    = "no-supplier"         // nobody said, and guessing was not asked for
 	ReasonNotIdentified = "no-linked-list"      // an old toolchain that does not list modules
 )
@@ -284,7 +286,14 @@ func (b *builder) addRoot(artifact provenance.Artifact) {
 			c.SetEvidence(sbom.Evidence{Field: sbom.FieldReferences, Source: sbom.Inferred, Confidence: 90, Method: "module path"})
 		}
 	}
+	if u, ok := repository(main.Path); ok {
+		c.References = append(c.References, sbom.Reference{Kind: "vcs", URL: u})
+		c.SetEvidence(sbom.Evidence{Field: sbom.FieldReferences, Source: sbom.Inferred, Confidence: 90, Method: "module path"})
+	}
 	b.root = b.g.Add(c)
+	if len(c.References) == 0 {
+		b.gap(b.root, sbom.FieldReferences, ReasonNoOrigin, "")
+	}
 	if version == "" {
 		b.gap(b.root, sbom.FieldVersion, ReasonNoVersion, "the build recorded no version of the main module")
 	}
@@ -567,8 +576,10 @@ func (b *builder) addToolchain() {
 		c.SetEvidence(sbom.Evidence{Field: sbom.FieldSupplier, Source: sbom.Inferred, Confidence: 95, Method: "name of the toolchain"})
 	}
 	std.SetEvidence(sbom.Evidence{Field: sbom.FieldDependencies, Source: sbom.Inferred, Confidence: 100, Method: "the standard library requires no modules"})
-	gaps := []sbom.Gap{{Field: sbom.FieldDigests, Reason: ReasonNoToolchain, Detail: "the toolchain's distribution is not at hand"}}
+	noDigest := sbom.Gap{Field: sbom.FieldDigests, Reason: ReasonNoToolchain, Detail: "the toolchain's distribution is not at hand"}
+	var gaps []sbom.Gap
 	if goroot := b.o.Goroot; goroot != "" && gorootVersion(goroot) == "go"+version {
+		noDigest.Reason, noDigest.Detail = ReasonNoArchive, "the toolchain's folder is not the archive that is distributed"
 		gaps = append(gaps, describeLicences(&std, licenceFilesOf(goroot), "the toolchain's folder")...)
 	} else {
 		for _, f := range []sbom.Field{sbom.FieldDeclared, sbom.FieldConcluded, sbom.FieldCopyright} {
@@ -576,11 +587,11 @@ func (b *builder) addToolchain() {
 		}
 	}
 	id := b.g.Add(std)
-	for _, g := range gaps {
+	for _, g := range append(gaps, noDigest) {
 		b.gap(id, g.Field, g.Reason, g.Detail)
 	}
 	toolID := b.g.Add(tool)
-	b.gap(toolID, sbom.FieldDigests, ReasonNoToolchain, "the toolchain's distribution is not at hand")
+	b.gap(toolID, sbom.FieldDigests, noDigest.Reason, noDigest.Detail)
 	b.g.Relate(b.root, sbom.DependsOn, id)
 	b.g.Relate(b.root, sbom.BuiltWith, toolID)
 	for _, m := range b.modules {

@@ -105,7 +105,33 @@ func (a *assembly) assemble(reports []*report) (*sbom.Graph, error) {
 		return nil, err
 	}
 	a.gap("", sbom.FieldComponents, ReasonScanned, "a scan lists what its analysers recognise")
+	a.noteNotLookedFor()
 	return a.g, nil
+}
+
+// noteNotLookedFor notes what no analyser fills in: of all components at once
+// where it is never looked for, of each where it is not there to be found.
+func (a *assembly) noteNotLookedFor() {
+	a.gap("", sbom.FieldConcluded, ReasonMetadata, "a licence is what the metadata of a package declares; no text is read")
+	a.gap("", sbom.FieldCopyright, ReasonMetadata, "no text is read")
+	a.gap("", sbom.FieldReferences, ReasonMetadata, "where a package is from is known only if its metadata or a lock file says so")
+	for _, c := range a.g.Components() {
+		if c.PURL == "" {
+			a.gap(c.ID, sbom.FieldIdentity, ReasonNoPURL, "not a package of a known ecosystem")
+		}
+		if c.ID != a.root && c.Type != sbom.OperatingSystem {
+			continue // a package, of which the rest was noted when it was added
+		}
+		if c.Supplier.IsZero() {
+			a.gap(c.ID, sbom.FieldSupplier, ReasonNoSupplier, "")
+		}
+		if c.Declared.IsZero() {
+			a.gap(c.ID, sbom.FieldDeclared, ReasonNoLicence, "")
+		}
+		if len(c.Digests) == 0 && c.ID != a.root {
+			a.gap(c.ID, sbom.FieldDigests, ReasonNoDigest, "")
+		}
+	}
 }
 
 // enter sorts the findings into their groups. Findings of one key in one group

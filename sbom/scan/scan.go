@@ -28,6 +28,8 @@ const (
 	ReasonNoDigest     = "no-digest"             // a directory, or a package without one
 	ReasonNoLicence    = "no-licence"            // no licence in the package's metadata
 	ReasonNoSupplier   = "no-supplier"           // no supplier in the package's metadata
+	ReasonNoPURL       = "no-package-url"        // a component that is no package: a directory, an operating system
+	ReasonMetadata     = "metadata-only"         // not looked for; package metadata alone is read
 )
 
 // Options says how to scan. Created is required; the zero value of all else is

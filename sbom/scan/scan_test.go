@@ -75,7 +75,7 @@ func summary(g *sbom.Graph) []string {
 	}
 	for _, u := range g.Unknowns() {
 		switch u.Reason {
-		case ReasonScanned, ReasonNoDigest, ReasonNoLicence, ReasonNoSupplier, ReasonNoVersion:
+		case ReasonScanned, ReasonMetadata, ReasonNoPURL, ReasonNoDigest, ReasonNoLicence, ReasonNoSupplier, ReasonNoVersion:
 		default:
 			out = append(out, "? "+u.Reason+" "+strings.NewReplacer("pkg:", "", "%40", "@").Replace(u.Component+" "+u.Detail))
 		}

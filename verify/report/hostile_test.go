@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/show"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/verify"
 )
@@ -100,7 +101,7 @@ func checkSafe(t *testing.T, format, got, want string) {
 		t.Errorf("%s: not UTF-8", format)
 	}
 	for _, r := range got {
-		if r != '\n' && !visible(r) {
+		if r != '\n' && !show.Visible(r) {
 			t.Errorf("%s: contains %U", format, r)
 			break
 		}

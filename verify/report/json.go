@@ -2,12 +2,11 @@ package report
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
-	"unicode/utf8"
 
+	"github.com/hallmark-build/hallmark/internal/show"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/verify"
 )
@@ -45,31 +44,9 @@ func list[T any](s []T) []T {
 	return s
 }
 
-// encode writes indented JSON that is safe to look at.
 func encode(b *bytes.Buffer, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	if err := show.JSON(b, v); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	// Outside strings there is only ASCII, and encoding/json has replaced
-	// what is not UTF-8.
-	hash := false
-	for len(data) > 0 {
-		r, n := utf8.DecodeRune(data)
-		switch {
-		case r == '#' && hash:
-			b.WriteString(`\u0023`) // see plain
-		case r == '\n' || visible(r) && r != utf8.RuneError: // which encoding/json writes as \ufffd, or not
-			b.Write(data[:n])
-		case r > 0xffff:
-			r -= 0x10000
-			fmt.Fprintf(b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		default:
-			fmt.Fprintf(b, `\u%04x`, r)
-		}
-		hash = r == '#'
-		data = data[n:]
-	}
-	b.WriteByte('\n')
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/show"
 	"github.com/hallmark-build/hallmark/verify"
 )
 
@@ -122,46 +123,6 @@ func Markdown(w io.Writer, r *verify.Report, _ Options) error {
 	})
 }
 
-// mdText makes text that Markdown leaves alone. Character references are text
-// to every construct of CommonMark (section 6.2 of its specification), and
-// unlike backslashes they also keep GitHub from seeing links, mentions,
-// formulas and emoji.
-func mdText(s string, most int) string {
-	var b strings.Builder
-	for i, r := range strings.TrimLeft(plain(s, most), " ") {
-		switch {
-		case i == 0 && r < 0x80 && !isASCIILetter(r), strings.ContainsRune("\\`*_{}[]()<>#|~!@$&+=:^\"", r):
-			fmt.Fprintf(&b, "&#%d;", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	// The one link that begins without punctuation of its own.
-	return strings.NewReplacer("www.", "www&#46;", "WWW.", "WWW&#46;").Replace(b.String())
-}
+func mdText(s string, most int) string { return show.MarkdownText(s, most) }
 
-func isASCIILetter(r rune) bool { return 'a' <= r|0x20 && r|0x20 <= 'z' }
-
-// mdCode makes text in a fixed-width face: a code span if nothing in it could
-// end one, else the same in HTML.
-func mdCode(s string, most int) string {
-	s = plain(s, most)
-	if s == "" {
-		return ""
-	}
-	safe := true
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case isASCIILetter(r) || '0' <= r && r <= '9' || r == ' ' || r > 0x7f:
-			b.WriteRune(r)
-		default:
-			safe = safe && strings.ContainsRune(".,:/@+-_=%", r)
-			fmt.Fprintf(&b, "&#%d;", r)
-		}
-	}
-	if safe && strings.TrimSpace(s) == s {
-		return "`" + s + "`"
-	}
-	return "<code>" + b.String() + "</code>"
-}
+func mdCode(s string, most int) string { return show.MarkdownCode(s, most) }

@@ -32,10 +32,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/show"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/verify"
 )
@@ -101,138 +100,20 @@ func verdict(r *verify.Report) string {
 	return "REFUSED"
 }
 
-// plain makes text that prints as what it is, on one line, in at most most
-// columns: what does not print is spelled out, and a long text loses its
-// middle, because the ends of names tell more.
-func plain(s string, most int) string {
-	// Spelling out takes up to ten bytes for one, so cut before as well.
-	if len(s) > 8*most {
-		s = s[:4*most] + "…" + s[len(s)-4*most:]
-	}
-	var b strings.Builder
-	hash := false
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, "\\x%02x", s[0])
-		case r == '#' && hash:
-			// CI systems take "##[…]" and "##vso[…]" anywhere in a log for a
-			// command to themselves.
-			b.WriteString(`\u{23}`)
-		case visible(r):
-			b.WriteString(s[:n])
-		default:
-			fmt.Fprintf(&b, "\\u{%X}", r)
-		}
-		hash = r == '#'
-		s = s[n:]
-	}
-	return cut(b.String(), most)
-}
+func plain(s string, most int) string { return show.Plain(s, most) }
 
-// visible reports whether a character shows as itself. unicode.IsPrint leaves
-// out control and format characters and all spaces but one; what else Unicode
-// says to draw as nothing (UAX 44, Default_Ignorable_Code_Point) is left out here.
-func visible(r rune) bool {
-	return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
-}
+func cut(s string, most int) string { return show.Cut(s, most) }
 
-// cut takes the middle out of what is wider than most columns.
-func cut(s string, most int) string {
-	if width(s) <= most {
-		return s
-	}
-	runes := []rune(s)
-	head, tail := 0, len(runes)
-	before, after := 0, 0 // columns on either side of the gap
-	for head < tail {
-		// The end gets two thirds: files of one tree differ at the end.
-		if 2*before <= after {
-			if before += runeWidth(runes[head]); before+after+1 > most {
-				break
-			}
-			head++
-		} else {
-			if after += runeWidth(runes[tail-1]); before+after+1 > most {
-				break
-			}
-			tail--
-		}
-	}
-	return string(runes[:head]) + "…" + string(runes[tail:])
-}
-
-// width is how many columns of a terminal a text takes.
-func width(s string) int {
-	n := 0
-	for _, r := range s {
-		n += runeWidth(r)
-	}
-	return n
-}
-
-// runeWidth approximates East Asian Width (UAX 11): the blocks of wide
-// characters are what matters for a table.
-func runeWidth(r rune) int {
-	switch {
-	case r < 0x300:
-		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me):
-		return 0
-	case r < 0x1100:
-		return 1
-	case r <= 0x115f, 0x2e80 <= r && r <= 0xa4cf, 0xac00 <= r && r <= 0xd7a3, 0xf900 <= r && r <= 0xfaff,
-		0xfe30 <= r && r <= 0xfe6f, 0xff00 <= r && r <= 0xff60, 0xffe0 <= r && r <= 0xffe6,
-		0x1f300 <= r && r <= 0x1faff, 0x20000 <= r && r <= 0x3fffd:
-		return 2
-	}
-	return 1
-}
+func width(s string) int { return show.Width(s) }
 
 // pad fills a text up with spaces.
 func pad(s string, columns int) string {
 	return s + strings.Repeat(" ", max(0, columns-width(s)))
 }
 
-// wrap breaks plain text into lines at spaces.
-func wrap(s string, columns int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(s) {
-		for runes := []rune(word); width(word) > columns; word = string(runes) {
-			// No line is longer than was asked, whatever somebody names a file.
-			n, w := 0, 0
-			for n < len(runes) && w+runeWidth(runes[n]) <= columns {
-				w += runeWidth(runes[n])
-				n++
-			}
-			if line != "" {
-				lines, line = append(lines, line), ""
-			}
-			lines = append(lines, string(runes[:n]))
-			runes = runes[n:]
-		}
-		switch {
-		case line == "":
-			line = word
-		case width(line)+1+width(word) > columns:
-			lines = append(lines, line)
-			line = word
-		default:
-			line += " " + word
-		}
-	}
-	return append(lines, line)
-}
+func wrap(s string, columns int) []string { return show.Wrap(s, columns) }
 
-// count writes a number and a noun: "1 file", "31 files".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func count(n int, noun string) string { return show.Count(n, noun) }
 
 // mainDigest returns the digest that people know an artifact by.
 func mainDigest(s provenance.DigestSet) string {
@@ -260,11 +141,4 @@ func short(digest string) string {
 	return plain(algorithm+value, 40)
 }
 
-// first returns at most n elements, and how many are left out. It never leaves
-// out just one: the line that says so is as long.
-func first[T any](list []T, n int) ([]T, int) {
-	if len(list) <= n+1 {
-		return list, 0
-	}
-	return list[:n], len(list) - n
-}
+func first[T any](list []T, n int) ([]T, int) { return show.First(list, n) }

@@ -5,11 +5,10 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/show"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/verify"
 )
@@ -165,23 +164,6 @@ func SARIF(w io.Writer, r *verify.Report, _ Options) error {
 	})
 }
 
-// sarifText escapes what SARIF gives a meaning to in a message: links (3.11.6)
-// and placeholders (3.11.5).
-func sarifText(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(s)
-}
+func sarifText(s string) string { return show.SARIFText(s) }
 
-// relativeURI makes a reference to a file of a name (RFC 3986, section 4.2)
-// that stays what it is: below some root, and no other scheme or host.
-func relativeURI(s string) string {
-	var parts []string
-	for _, p := range strings.Split(strings.ReplaceAll(plain(s, limits.ReportName), `\`, "/"), "/") {
-		if p != "" && p != "." && p != ".." {
-			parts = append(parts, strings.ReplaceAll(url.PathEscape(p), ":", "%3A"))
-		}
-	}
-	if len(parts) == 0 {
-		return "artifact"
-	}
-	return strings.Join(parts, "/")
-}
+func relativeURI(s string) string { return show.RelativeURI(s) }
