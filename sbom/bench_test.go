@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,7 +24,7 @@ func large(n int) *Graph {
 
 func BenchmarkEncode(b *testing.B) {
 	for _, f := range formats {
-		b.Run(map[Format]string{CycloneDX: "cyclonedx", SPDX: "spdx"}[f], func(b *testing.B) {
+		b.Run(strings.ReplaceAll(f.String(), " ", "-"), func(b *testing.B) {
 			g := large(10_000)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -37,7 +38,7 @@ func BenchmarkEncode(b *testing.B) {
 
 func BenchmarkRead(b *testing.B) {
 	for _, f := range formats {
-		b.Run(map[Format]string{CycloneDX: "cyclonedx", SPDX: "spdx"}[f], func(b *testing.B) {
+		b.Run(strings.ReplaceAll(f.String(), " ", "-"), func(b *testing.B) {
 			doc, err := large(10_000).Encode(f)
 			if err != nil {
 				b.Fatal(err)

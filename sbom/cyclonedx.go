@@ -1,56 +1,78 @@
 package sbom
 
 import (
+	"bytes"
+	"encoding/json"
+	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/jsonrules"
 	"github.com/hallmark-build/hallmark/internal/spdxlicense"
-	"github.com/hallmark-build/hallmark/internal/strictjson"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
-// The parts of CycloneDX 1.6 (ECMA-424) that the graph maps to.
-type cdxBOM struct {
-	Schema       string           `json:"$schema,omitempty"`
-	Format       string           `json:"bomFormat"`
-	SpecVersion  string           `json:"specVersion"`
-	Serial       string           `json:"serialNumber,omitempty"`
-	Version      int              `json:"version"`
-	Metadata     *cdxMetadata     `json:"metadata,omitempty"`
-	Components   []cdxComponent   `json:"components,omitempty"`
-	Dependencies []cdxDependency  `json:"dependencies,omitempty"`
-	Compositions []cdxComposition `json:"compositions,omitempty"`
-}
+// A cdxVersion is a version of CycloneDX: 16 is 1.6.
+type cdxVersion int
 
+func (v cdxVersion) String() string { return strconv.Itoa(int(v)/10) + "." + strconv.Itoa(int(v)%10) }
+
+// cdxFormats has the JSON format of each version.
+var cdxFormats = map[cdxVersion]Format{14: CycloneDX14, 15: CycloneDX15, 16: CycloneDX16, 17: CycloneDX17}
+
+// The parts of CycloneDX 1.4 to 1.7 (1.6 is ECMA-424) that the graph maps to.
 type cdxMetadata struct {
 	Timestamp    string         `json:"timestamp,omitempty"`
-	Lifecycles   []cdxLifecycle `json:"lifecycles,omitempty"`
+	Lifecycles   []cdxLifecycle `json:"lifecycles,omitempty"` // since 1.5
 	Tools        *cdxTools      `json:"tools,omitempty"`
 	Authors      []cdxContact   `json:"authors,omitempty"`
 	Component    *cdxComponent  `json:"component,omitempty"`
-	Manufacturer *cdxEntity     `json:"manufacturer,omitempty"`
+	Manufacture  *cdxEntity     `json:"manufacture,omitempty"`  // until 1.5
+	Manufacturer *cdxEntity     `json:"manufacturer,omitempty"` // since 1.6
 	Properties   []cdxProperty  `json:"properties,omitempty"`
+
+	kept []member
 }
 
 type cdxLifecycle struct {
 	Phase string `json:"phase,omitempty"`
 }
 
+// cdxTools is a list of tools until 1.4 and an object since.
 type cdxTools struct {
 	Components []cdxComponent `json:"components,omitempty"`
+
+	old bool
 }
 
-// UnmarshalJSON ignores the form before 1.5, a list of tools.
 func (t *cdxTools) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] != '{' {
-		return nil
+	if len(data) > 0 && data[0] == '[' {
+		t.old = true
+		// vendor, name and version have the names that components have.
+		return json.Unmarshal(data, &t.Components)
 	}
 	type plain cdxTools
-	return strictjson.Into(data, 0, (*plain)(t))
+	return json.Unmarshal(data, (*plain)(t))
+}
+
+func (t cdxTools) MarshalJSON() ([]byte, error) {
+	type tool struct {
+		Name    string `json:"name,omitempty"`
+		Version string `json:"version,omitempty"`
+	}
+	if t.old {
+		list := []tool{}
+		for _, c := range t.Components {
+			list = append(list, tool{c.Name, c.Version})
+		}
+		return compactJSON(list)
+	}
+	type plain cdxTools
+	return compactJSON(plain(t))
 }
 
 type cdxContact struct {
@@ -65,22 +87,24 @@ type cdxEntity struct {
 }
 
 type cdxComponent struct {
-	Type       string         `json:"type"`
-	Ref        string         `json:"bom-ref,omitempty"`
-	Supplier   *cdxEntity     `json:"supplier,omitempty"`
-	Group      string         `json:"group,omitempty"`
-	Name       string         `json:"name"`
-	Version    string         `json:"version,omitempty"`
-	Scope      string         `json:"scope,omitempty"`
-	Hashes     []cdxHash      `json:"hashes,omitempty"`
-	Licenses   []cdxLicense   `json:"licenses,omitempty"`
-	Copyright  string         `json:"copyright,omitempty"`
-	CPE        string         `json:"cpe,omitempty"`
-	PURL       string         `json:"purl,omitempty"`
-	References []cdxReference `json:"externalReferences,omitempty"`
-	Components []cdxComponent `json:"components,omitempty"`
-	Evidence   *cdxEvidence   `json:"evidence,omitempty"`
-	Properties []cdxProperty  `json:"properties,omitempty"`
+	Type       string            `json:"type"`
+	Ref        string            `json:"bom-ref,omitempty"`
+	Supplier   *cdxEntity        `json:"supplier,omitempty"`
+	Group      string            `json:"group,omitempty"`
+	Name       string            `json:"name"`
+	Version    string            `json:"version,omitempty"`
+	Scope      string            `json:"scope,omitempty"`
+	Hashes     []cdxHash         `json:"hashes,omitempty"`
+	Licenses   []cdxLicense      `json:"licenses,omitempty"`
+	Copyright  string            `json:"copyright,omitempty"`
+	CPE        string            `json:"cpe,omitempty"`
+	PURL       string            `json:"purl,omitempty"`
+	References []cdxReference    `json:"externalReferences,omitempty"`
+	Components []json.RawMessage `json:"components,omitempty"` // read only
+	Evidence   *cdxEvidence      `json:"evidence,omitempty"`
+	Properties []cdxProperty     `json:"properties,omitempty"`
+
+	kept []member
 }
 
 type cdxHash struct {
@@ -91,13 +115,13 @@ type cdxHash struct {
 type cdxLicense struct {
 	License         *cdxLicenseID `json:"license,omitempty"`
 	Expression      string        `json:"expression,omitempty"`
-	Acknowledgement string        `json:"acknowledgement,omitempty"`
+	Acknowledgement string        `json:"acknowledgement,omitempty"` // since 1.6
 }
 
 type cdxLicenseID struct {
 	ID              string `json:"id,omitempty"`
 	Name            string `json:"name,omitempty"`
-	Acknowledgement string `json:"acknowledgement,omitempty"`
+	Acknowledgement string `json:"acknowledgement,omitempty"` // since 1.6
 }
 
 type cdxReference struct {
@@ -106,13 +130,26 @@ type cdxReference struct {
 	Hashes []cdxHash `json:"hashes,omitempty"`
 }
 
+// cdxEvidence is written only: what this package wrote there is in the
+// properties, exactly.
 type cdxEvidence struct {
-	Identity []cdxIdentity `json:"identity,omitempty"`
+	Identity cdxIdentities `json:"identity,omitempty"` // since 1.5
 }
 
-// UnmarshalJSON ignores evidence: what this package wrote there is in the
-// properties, exactly.
 func (*cdxEvidence) UnmarshalJSON([]byte) error { return nil }
+
+// cdxIdentities is one object in 1.5 and a list since 1.6.
+type cdxIdentities struct {
+	list []cdxIdentity
+	one  bool
+}
+
+func (i cdxIdentities) MarshalJSON() ([]byte, error) {
+	if i.one {
+		return compactJSON(i.list[0])
+	}
+	return compactJSON(i.list)
+}
 
 type cdxIdentity struct {
 	Field      string      `json:"field"`
@@ -133,7 +170,8 @@ type cdxProperty struct {
 
 type cdxDependency struct {
 	Ref       string   `json:"ref"`
-	DependsOn []string `json:"dependsOn"` // empty is "none", absent would be "unknown"
+	DependsOn []string `json:"dependsOn"` // empty is "none", an entry that is absent is "unknown"
+	Provides  []string `json:"provides,omitempty"`
 }
 
 type cdxComposition struct {
@@ -142,22 +180,43 @@ type cdxComposition struct {
 	Dependencies []string `json:"dependencies,omitempty"`
 }
 
-var referenceKinds = func() map[string]bool {
-	m := make(map[string]bool)
-	for k := range strings.FieldsSeq(`vcs issue-tracker website advisories bom mailing-list social chat documentation support
-		source-distribution distribution distribution-intake license build-meta build-system release-notes security-contact
-		model-card log configuration evidence formulation attestation threat-model adversary-model risk-assessment
-		vulnerability-assertion exploitability-statement pentest-report static-analysis-report dynamic-analysis-report
-		runtime-analysis-report component-analysis-report maturity-report certification-report codified-infrastructure
-		quality-metrics poam electronic-signature digital-signature rfc-9116 other`) {
-		m[k] = true
+// compactJSON is json.Marshal without HTML escapes.
+func compactJSON(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
+}
+
+// referenceKinds has the kinds of external references and the version that
+// brought each.
+var referenceKinds = func() map[string]cdxVersion {
+	m := make(map[string]cdxVersion)
+	for v, kinds := range map[cdxVersion]string{
+		14: "vcs issue-tracker website advisories bom mailing-list social chat documentation support distribution license build-meta " +
+			"build-system release-notes other",
+		15: "distribution-intake security-contact model-card log configuration evidence formulation attestation threat-model " +
+			"adversary-model risk-assessment vulnerability-assertion exploitability-statement pentest-report static-analysis-report " +
+			"dynamic-analysis-report runtime-analysis-report component-analysis-report maturity-report certification-report " +
+			"codified-infrastructure quality-metrics poam",
+		16: "source-distribution electronic-signature digital-signature rfc-9116",
+		17: "patent patent-family patent-assertion citation",
+	} {
+		for k := range strings.FieldsSeq(kinds) {
+			m[k] = v
+		}
 	}
 	return m
 }()
 
+// typeSince has the version that brought a type; those absent are older than 1.4.
+var typeSince = map[Type]cdxVersion{Platform: 15, DeviceDriver: 15, Model: 15, Data: 15, Cryptographic: 16}
+
 var cdxAlgorithms = map[provenance.Algorithm]string{
 	"md5": "MD5", "sha1": "SHA-1", provenance.SHA256: "SHA-256", provenance.SHA384: "SHA-384", provenance.SHA512: "SHA-512",
 	"sha3_256": "SHA3-256", "sha3_384": "SHA3-384", "sha3_512": "SHA3-512", "blake2b": "BLAKE2b-512",
+	"blake2b-256": "BLAKE2b-256", "blake2b-384": "BLAKE2b-384", "blake3": "BLAKE3", "streebog-256": "Streebog-256", "streebog-512": "Streebog-512",
 }
 
 var fromCDX = invert(cdxAlgorithms)
@@ -170,78 +229,228 @@ func invert(m map[provenance.Algorithm]string) map[string]provenance.Algorithm {
 	return r
 }
 
-func encodeCycloneDX(d *document) ([]byte, error) {
-	bom := cdxBOM{
-		Schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
-		Format: "CycloneDX", SpecVersion: "1.6", Version: 1, Serial: nilUUID,
+func writeCycloneDX(d *document, w io.Writer, serial string, v cdxVersion) error {
+	j := newJSONWriter(w)
+	j.member("$schema", "http://cyclonedx.org/schema/bom-"+v.String()+".schema.json")
+	j.member("bomFormat", "CycloneDX")
+	j.member("specVersion", v.String())
+	j.member("serialNumber", serial)
+	j.member("version", 1)
+	c := cdxWriter{d, v}
+	meta, err := c.metadata().out()
+	if err != nil {
+		return errorf(ReasonFormat, "%v", err)
 	}
-	cr := d.creation
-	meta := &cdxMetadata{Timestamp: cr.Created.Format(time.RFC3339)}
-	bom.Metadata = meta
+	j.member("metadata", meta)
+	if rest := c.parts(); len(rest) > 0 {
+		j.list("components", func(yield func(any)) {
+			for _, x := range rest {
+				n := c.component(x)
+				v, err := n.out()
+				if err != nil && j.err == nil {
+					j.err = errorf(ReasonFormat, "component %q: %v", n.Name, err)
+				}
+				yield(v)
+			}
+		})
+	}
+	if deps := c.dependencies(); len(deps) > 0 {
+		j.list("dependencies", func(yield func(any)) {
+			for _, x := range deps {
+				yield(x)
+			}
+		})
+	}
+	if list := c.compositions(); len(list) > 0 && (d.kept == nil || !d.kept.repeats(d, "compositions")) {
+		j.member("compositions", list)
+	}
+	if d.kept != nil {
+		for _, m := range d.kept.members {
+			if d.kept.repeats(d, m.name) {
+				j.member(m.name, m.raw)
+			}
+		}
+	}
+	return j.close()
+}
+
+// A cdxWriter makes the parts of a document.
+type cdxWriter struct {
+	d *document
+	v cdxVersion
+}
+
+// why returns the reason why a field is not where the format has it.
+func (w cdxWriter) why(field string) string {
+	const no = "CycloneDX has no "
+	switch field {
+	case "lifecycle":
+		return "CycloneDX has lifecycles since 1.5"
+	case "author":
+		return "an author has no URL, and an e-mail address must be one"
+	case "manufacturer", "supplier":
+		return "a URL or an e-mail address must be one"
+	case "unknowns":
+		return no + "field for why something is not known"
+	case "evidence":
+		if w.v < 15 {
+			return "CycloneDX has evidence of identity since 1.5"
+		}
+		return no + "evidence of fields other than the identity of what has a package URL"
+	case "type":
+		return "CycloneDX " + w.v.String() + " has no such type"
+	case "digests":
+		return "CycloneDX " + w.v.String() + " has no such hash"
+	case "cpe":
+		return no + "second CPE"
+	case "references":
+		return "CycloneDX " + w.v.String() + " has no such reference, or none with such a hash, or the URL is none"
+	case "licences":
+		if w.v < 16 {
+			return "CycloneDX tells declared from concluded licences since 1.6"
+		}
+		return "CycloneDX 1.6 has no second licence beside an expression"
+	case "relationships":
+		return no + "relationships but dependencies"
+	}
+	return ""
+}
+
+// parts returns the components but the root.
+func (w cdxWriter) parts() []*Component {
+	if w.d.rooted {
+		return w.d.components[1:]
+	}
+	return w.d.components
+}
+
+func (w cdxWriter) metadata() *cdxMetadata {
+	d, cr := w.d, w.d.creation
+	meta := new(cdxMetadata)
+	aside := func(field, name, value string) {
+		if value != "" {
+			d.lose("", field, w.why(field), true)
+			meta.Properties = append(meta.Properties, cdxProperty{name, value})
+		}
+	}
+	if !cr.Created.IsZero() {
+		meta.Timestamp = cr.Created.Format(time.RFC3339)
+	}
 	if cr.Phase != "" {
-		meta.Lifecycles = []cdxLifecycle{{cr.Phase}}
+		if w.v >= 15 {
+			meta.Lifecycles = []cdxLifecycle{{cr.Phase}}
+		} else {
+			aside("lifecycle", extraPhase, cr.Phase)
+		}
 	}
 	if cr.Tool.Name != "" {
-		meta.Tools = &cdxTools{[]cdxComponent{{Type: "application", Name: cr.Tool.Name, Version: cr.Tool.Version}}}
+		meta.Tools = &cdxTools{[]cdxComponent{{Type: "application", Name: cr.Tool.Name, Version: cr.Tool.Version}}, w.v < 15}
 	}
 	for i, a := range cr.Authors {
-		meta.Authors = append(meta.Authors, cdxContact{a.Name, a.Email})
-		if a.URL != "" {
-			meta.Properties = append(meta.Properties, cdxProperty{extraAuthorURL + strconv.Itoa(i), a.URL})
+		contact := cdxContact{a.Name, a.Email}
+		if !jsonrules.IsEmail(a.Email) {
+			contact.Email = ""
+			aside("author", extraAuthorEmail+strconv.Itoa(i), a.Email)
 		}
+		meta.Authors = append(meta.Authors, contact)
+		aside("author", extraAuthorURL+strconv.Itoa(i), a.URL)
 	}
-	meta.Manufacturer = cdxParty(cr.Manufacturer)
+	maker, url, email := cdxParty(cr.Manufacturer)
+	aside("manufacturer", extraMakerURL, url)
+	aside("manufacturer", extraMakerEmail, email)
+	if w.v >= 16 {
+		meta.Manufacturer = maker
+	} else {
+		meta.Manufacture = maker
+	}
 	for _, p := range d.gapExtras("") {
-		meta.Properties = append(meta.Properties, cdxProperty(p))
+		aside("unknowns", p.Name, p.Value)
 	}
-
-	states := map[Completeness][]string{}
-	for i, c := range d.components {
-		n := d.cycloneDXComponent(c)
-		if i == 0 {
-			meta.Component = &n
-		} else {
-			bom.Components = append(bom.Components, n)
+	if d.rooted {
+		n := w.component(d.components[0])
+		meta.Component = &n
+	}
+	if d.kept != nil {
+		for _, p := range d.kept.properties {
+			meta.Properties = append(meta.Properties, cdxProperty(p))
 		}
+		for _, m := range d.kept.metadata {
+			if m.was == d.graph.Creation.held(m.name) {
+				meta.kept = append(meta.kept, m)
+			}
+		}
+	}
+	return meta
+}
+
+// dependencies makes an entry for each component that is known to have or not
+// to have dependencies.
+func (w cdxWriter) dependencies() []cdxDependency {
+	d := w.d
+	var list []cdxDependency
+	for _, c := range d.components {
+		dep := cdxDependency{Ref: c.ID, DependsOn: []string{}}
 		// What contains a thing depends on it too, which keeps the graph in
 		// one piece for readers who look no further.
-		dep := cdxDependency{Ref: c.ID, DependsOn: []string{}}
 		for _, r := range d.from(c.ID) {
 			if r.Kind != BuiltWith {
 				dep.DependsOn = append(dep.DependsOn, r.To)
 			}
 		}
+		if d.kept != nil {
+			k := d.kept.dependencies[d.ids[c.ID]]
+			dep.DependsOn = append(dep.DependsOn, k.DependsOn...)
+			dep.Provides = k.Provides
+		}
 		slices.Sort(dep.DependsOn)
 		dep.DependsOn = slices.Compact(dep.DependsOn)
-		bom.Dependencies = append(bom.Dependencies, dep)
-		states[c.Dependencies] = append(states[c.Dependencies], c.ID)
-	}
-	bom.Compositions = append(bom.Compositions, cdxComposition{Aggregate: d.whole.String(), Assemblies: []string{d.components[0].ID}})
-	for _, s := range []Completeness{Complete, Incomplete, Unknown} {
-		if len(states[s]) > 0 {
-			bom.Compositions = append(bom.Compositions, cdxComposition{Aggregate: s.String(), Dependencies: states[s]})
+		if len(dep.DependsOn) > 0 || len(dep.Provides) > 0 || c.Dependencies != Unknown || d.kept != nil && d.kept.leaves[d.ids[c.ID]] {
+			list = append(list, dep)
 		}
 	}
-	content, err := marshal(bom)
-	if err != nil {
-		return nil, err
+	if d.kept != nil {
+		list = append(list, d.kept.strangers...)
 	}
-	bom.Serial = serial(content)
-	return marshal(bom)
+	return list
 }
 
-func cdxParty(p Party) *cdxEntity {
-	if p.IsZero() {
-		return nil
+func (w cdxWriter) compositions() []cdxComposition {
+	d := w.d
+	var list []cdxComposition
+	if d.rooted {
+		list = append(list, cdxComposition{Aggregate: d.whole.String(), Assemblies: []string{d.components[0].ID}})
 	}
-	e := &cdxEntity{Name: p.Name}
+	states := map[Completeness][]string{}
+	for _, c := range d.components {
+		states[c.Dependencies] = append(states[c.Dependencies], c.ID)
+	}
+	for _, s := range []Completeness{Complete, Incomplete, Unknown} {
+		if len(states[s]) > 0 {
+			list = append(list, cdxComposition{Aggregate: s.String(), Dependencies: states[s]})
+		}
+	}
+	return list
+}
+
+// cdxParty returns what fits, and the URL and e-mail address if they are none.
+func cdxParty(p Party) (e *cdxEntity, url, email string) {
+	if p.URL != "" && !jsonrules.IsIRI(p.URL) {
+		p.URL, url = "", p.URL
+	}
+	if p.Email != "" && !jsonrules.IsEmail(p.Email) {
+		p.Email, email = "", p.Email
+	}
+	if p.IsZero() {
+		return nil, url, email
+	}
+	e = &cdxEntity{Name: p.Name}
 	if p.URL != "" {
 		e.URL = []string{p.URL}
 	}
 	if p.Email != "" {
 		e.Contact = []cdxContact{{Email: p.Email}}
 	}
-	return e
+	return e, url, email
 }
 
 func (e *cdxEntity) party() (p Party) {
@@ -258,52 +467,84 @@ func (e *cdxEntity) party() (p Party) {
 	return p
 }
 
-func (d *document) cycloneDXComponent(c *Component) cdxComponent {
+func (w cdxWriter) component(c *Component) cdxComponent {
+	d := w.d
 	n := cdxComponent{
-		Type: string(c.Type), Ref: c.ID, Supplier: cdxParty(c.Supplier), Name: c.Name, Version: c.Version,
+		Type: string(c.Type), Ref: c.ID, Name: c.Name, Version: c.Version,
 		Scope: string(c.Scope), PURL: c.PURL, Copyright: strings.Join(c.Copyright, "\n"),
 	}
-	extra := d.extras(c)
+	var extra []Property
+	aside := func(field, name, value string) {
+		if value != "" {
+			d.lose(c.ID, field, w.why(field), true)
+			extra = append(extra, Property{name, value})
+		}
+	}
+	for _, p := range d.extras(c) {
+		field := "unknowns"
+		if strings.HasPrefix(p.Name, extraEvidence) {
+			field = "evidence"
+		}
+		if p.Name != extraEvidence+string(FieldIdentity) || w.v < 15 || c.PURL == "" {
+			d.lose(c.ID, field, w.why(field), true)
+		}
+		extra = append(extra, p)
+	}
+	if w.v < typeSince[c.Type] {
+		n.Type = string(Library)
+		if c.Type == Data || c.Type == Model {
+			n.Type = string(File)
+		}
+		aside("type", extraType, string(c.Type))
+	}
+	var url, email string
+	n.Supplier, url, email = cdxParty(c.Supplier)
+	aside("supplier", extraSupplierURL, url)
+	aside("supplier", extraSupplierEmail, email)
 	var rest []provenance.Digest
-	n.Hashes, rest = cdxHashes(c.Digests)
+	n.Hashes, rest = w.hashes(c.Digests)
 	for _, r := range rest {
-		extra = append(extra, Property{extraDigest + string(r.Algorithm()), r.Value()})
+		aside("digests", extraDigest+string(r.Algorithm()), r.Value())
 	}
 	for i, s := range c.CPEs {
 		if i == 0 {
 			n.CPE = s
 		} else {
-			extra = append(extra, Property{extraCPE, s})
+			aside("cpe", extraCPE, s)
 		}
 	}
 	for _, r := range c.References {
-		hashes, rest := cdxHashes(r.Digests)
-		if len(rest) > 0 {
-			text := r.URL + " " + r.Digests.String()
-			extra = append(extra, Property{extraReference + r.Kind, text})
+		hashes, rest := w.hashes(r.Digests)
+		if len(rest) > 0 || w.v < referenceKinds[r.Kind] || !jsonrules.IsIRI(r.URL) {
+			aside("references", extraReference+r.Kind, strings.TrimSpace(r.URL+" "+r.Digests.String()))
 			continue
 		}
 		n.References = append(n.References, cdxReference{r.URL, r.Kind, hashes})
 	}
 	var lic []Property
-	n.Licenses, lic = cdxLicenses(c.Declared, c.Concluded)
-	extra = append(extra, lic...)
-	if e := c.evidence(FieldIdentity); e.Field != "" && c.PURL != "" {
+	n.Licenses, lic = w.licenses(c.Declared, c.Concluded)
+	for _, p := range lic {
+		aside("licences", p.Name, p.Value)
+	}
+	if e := c.evidence(FieldIdentity); e.Field != "" && c.PURL != "" && w.v >= 15 {
 		conf := math.Round(float64(e.Confidence)) / 100
-		n.Evidence = &cdxEvidence{[]cdxIdentity{{"purl", conf, []cdxMethod{{cdxTechnique(e.Source), conf, e.Method}}}}}
+		n.Evidence = &cdxEvidence{cdxIdentities{[]cdxIdentity{{"purl", conf, []cdxMethod{{cdxTechnique(e.Source), conf, e.Method}}}}, w.v == 15}}
 	}
 	for _, r := range d.from(c.ID) {
 		switch r.Kind {
 		case Contains:
-			extra = append(extra, Property{extraContains, r.To})
+			aside("relationships", extraContains, r.To)
 		case BuiltWith:
-			extra = append(extra, Property{extraBuiltWith, r.To})
+			aside("relationships", extraBuiltWith, r.To)
 		}
 	}
 	all := append(slices.Clone(c.Properties), extra...)
 	slices.SortFunc(all, compareProperties)
 	for _, p := range all {
 		n.Properties = append(n.Properties, cdxProperty(p))
+	}
+	if d.kept != nil {
+		n.kept = d.kept.of(d.graph, d.ids[c.ID])
 	}
 	return n
 }
@@ -318,9 +559,12 @@ func cdxTechnique(s Source) string {
 	return "other"
 }
 
-func cdxHashes(s provenance.DigestSet) (hashes []cdxHash, rest []provenance.Digest) {
+var hexDigest = regexp.MustCompile(`^([a-f0-9]{32}|[a-f0-9]{40}|[a-f0-9]{64}|[a-f0-9]{96}|[a-f0-9]{128})$`)
+
+func (w cdxWriter) hashes(s provenance.DigestSet) (hashes []cdxHash, rest []provenance.Digest) {
 	for _, d := range s {
-		if alg, ok := cdxAlgorithms[d.Algorithm()]; ok {
+		alg, ok := cdxAlgorithms[d.Algorithm()]
+		if ok && hexDigest.MatchString(d.Value()) && (w.v >= 17 || !strings.HasPrefix(alg, "Streebog")) {
 			hashes = append(hashes, cdxHash{alg, d.Value()})
 		} else {
 			rest = append(rest, d)
@@ -329,13 +573,17 @@ func cdxHashes(s provenance.DigestSet) (hashes []cdxHash, rest []provenance.Dige
 	return hashes, rest
 }
 
-// cdxLicenses fits two licences into one list, which holds either any number
-// of single licences or one expression (CycloneDX 1.6, licenseChoice). What
-// does not fit comes back as properties.
-func cdxLicenses(declared, concluded License) (list []cdxLicense, rest []Property) {
+// licenses fits two licences into one list, which holds, until 1.6, either any
+// number of single licences or one expression (licenseChoice), and before 1.6
+// does not say which of the two a licence is. What does not fit comes back as
+// properties.
+func (w cdxWriter) licenses(declared, concluded License) (list []cdxLicense, rest []Property) {
 	compound := func(l License) bool { return l.Expression != "" && spdxlicense.ID(l.Expression) != l.Expression }
-	single := func(l License, ack string) {
-		if !l.IsZero() {
+	add := func(l License, ack string) {
+		switch {
+		case compound(l):
+			list = append(list, cdxLicense{Expression: l.Expression, Acknowledgement: ack})
+		case !l.IsZero():
 			list = append(list, cdxLicense{License: &cdxLicenseID{ID: l.Expression, Name: l.Name, Acknowledgement: ack}})
 		}
 	}
@@ -347,240 +595,21 @@ func cdxLicenses(declared, concluded License) (list []cdxLicense, rest []Propert
 		}
 	}
 	switch {
-	case compound(concluded):
-		list = []cdxLicense{{Expression: concluded.Expression, Acknowledgement: "concluded"}}
+	case w.v < 16 && declared.IsZero() && !concluded.IsZero():
+		add(concluded, "")
+		rest = append(rest, Property{extraAck, "concluded"})
+	case w.v < 16:
+		add(declared, "")
+		aside(concluded, extraConcluded)
+	case w.v == 16 && compound(concluded):
+		add(concluded, "concluded")
 		aside(declared, extraDeclared)
-	case compound(declared) && concluded.IsZero():
-		list = []cdxLicense{{Expression: declared.Expression, Acknowledgement: "declared"}}
-	case compound(declared):
-		single(concluded, "concluded")
+	case w.v == 16 && compound(declared) && !concluded.IsZero():
+		add(concluded, "concluded")
 		aside(declared, extraDeclared)
 	default:
-		single(declared, "declared")
-		single(concluded, "concluded")
+		add(declared, "declared")
+		add(concluded, "concluded")
 	}
 	return list, rest
-}
-
-func readCycloneDX(doc []byte) (*Graph, error) {
-	var bom cdxBOM
-	if err := decode(doc, &bom); err != nil {
-		return nil, err
-	}
-	if bom.Format != "CycloneDX" {
-		return nil, errorf(ReasonFormat, "bomFormat is %.40q, not CycloneDX", bom.Format)
-	}
-	if bom.SpecVersion != "1.6" {
-		return nil, errorf(ReasonVersion, "CycloneDX %.20q is not read, only 1.6", bom.SpecVersion)
-	}
-	if bom.Metadata == nil || bom.Metadata.Component == nil {
-		return nil, errorf(ReasonFormat, "no metadata.component: the document does not say what it is about")
-	}
-	g := new(Graph)
-	if err := g.readCDXMetadata(bom.Metadata); err != nil {
-		return nil, err
-	}
-	r := cdxReader{g: g}
-	if err := r.component(bom.Metadata.Component, ""); err != nil {
-		return nil, err
-	}
-	for i := range bom.Components {
-		if err := r.component(&bom.Components[i], ""); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.relations(&bom); err != nil {
-		return nil, err
-	}
-	return g, nil
-}
-
-func (g *Graph) readCDXMetadata(m *cdxMetadata) error {
-	cr := &g.Creation
-	if m.Timestamp != "" {
-		t, err := time.Parse(time.RFC3339, m.Timestamp)
-		if err != nil {
-			return errorf(ReasonFormat, "metadata.timestamp %.40q is not RFC 3339", m.Timestamp)
-		}
-		cr.Created = t.UTC()
-	}
-	if len(m.Lifecycles) > 0 {
-		cr.Phase = m.Lifecycles[0].Phase
-	}
-	if m.Tools != nil && len(m.Tools.Components) > 0 {
-		cr.Tool = Tool{m.Tools.Components[0].Name, m.Tools.Components[0].Version}
-	}
-	for _, a := range m.Authors {
-		cr.Authors = append(cr.Authors, Party{Name: a.Name, Email: a.Email})
-	}
-	cr.Manufacturer = m.Manufacturer.party()
-	for _, p := range m.Properties {
-		if s, ok := strings.CutPrefix(p.Name, extraAuthorURL); ok {
-			if i, err := strconv.Atoi(s); err == nil && 0 <= i && i < len(cr.Authors) {
-				cr.Authors[i].URL = p.Value
-			}
-			continue
-		}
-		if err := g.readExtra(nil, Property(p)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-type cdxReader struct {
-	g     *Graph
-	later []Relationship // contains and built-with, by reference
-}
-
-func (r *cdxReader) component(n *cdxComponent, parent string) error {
-	g := r.g
-	if len(g.components) == limits.SBOMComponents {
-		return errorf(ReasonLimit, "more than %d components", limits.SBOMComponents)
-	}
-	if n.Name == "" {
-		return errorf(ReasonFormat, "component %d has no name", len(g.components))
-	}
-	if n.Ref != "" && g.byID[n.Ref] != nil {
-		return errorf(ReasonReference, "bom-ref %.80q twice", n.Ref)
-	}
-	c := Component{
-		ID: n.Ref, Type: Type(n.Type), Name: n.Name, Version: n.Version, PURL: n.PURL,
-		Scope: Scope(n.Scope), Supplier: n.Supplier.party(),
-	}
-	if n.Group != "" {
-		c.Name = n.Group + "/" + n.Name
-	}
-	if !slices.Contains(types, c.Type) {
-		return errorf(ReasonFormat, "component %.80q: unknown type %.40q", n.Name, n.Type)
-	}
-	if n.Copyright != "" {
-		c.Copyright = strings.Split(n.Copyright, "\n")
-	}
-	if n.CPE != "" {
-		c.CPEs = []string{n.CPE}
-	}
-	var err error
-	if c.Digests, err = fromHashes(n.Hashes); err != nil {
-		return err
-	}
-	for _, e := range n.References {
-		ref := Reference{Kind: e.Type, URL: e.URL}
-		if ref.Digests, err = fromHashes(e.Hashes); err != nil {
-			return err
-		}
-		c.References = append(c.References, ref)
-	}
-	for _, l := range n.Licenses {
-		lic, ack := License{Expression: l.Expression}, l.Acknowledgement
-		if l.License != nil {
-			lic, ack = License{l.License.ID, l.License.Name}, l.License.Acknowledgement
-		}
-		target := &c.Declared
-		if ack == "concluded" {
-			target = &c.Concluded
-		}
-		if target.IsZero() {
-			*target = lic
-		} else {
-			// Several single licences, which this package does not write: all
-			// of them apply as far as the document says.
-			*target = License{Name: joinLicenses(*target, lic)}
-		}
-	}
-	c.ID = g.Add(c)
-	added := g.byID[c.ID]
-	for _, p := range n.Properties {
-		switch {
-		case p.Name == extraContains:
-			r.later = append(r.later, Relationship{c.ID, Contains, p.Value})
-		case p.Name == extraBuiltWith:
-			r.later = append(r.later, Relationship{c.ID, BuiltWith, p.Value})
-		case strings.HasPrefix(p.Name, prefix):
-			if err := g.readExtra(added, Property(p)); err != nil {
-				return err
-			}
-		default:
-			added.Properties = append(added.Properties, Property(p))
-		}
-	}
-	if parent != "" {
-		g.relations = append(g.relations, Relationship{parent, Contains, c.ID})
-	}
-	for i := range n.Components {
-		if err := r.component(&n.Components[i], c.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func joinLicenses(a, b License) string {
-	text := func(l License) string { return l.Expression + l.Name }
-	return text(a) + ", " + text(b)
-}
-
-func fromHashes(hashes []cdxHash) (provenance.DigestSet, error) {
-	var s provenance.DigestSet
-	for _, h := range hashes {
-		alg, ok := fromCDX[h.Alg]
-		if !ok {
-			alg = provenance.Algorithm(strings.ToLower(h.Alg))
-		}
-		if err := addDigest(&s, string(alg), strings.ToLower(h.Content)); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-func (r *cdxReader) relations(bom *cdxBOM) error {
-	g := r.g
-	contained := make(map[[2]string]bool, len(r.later))
-	for _, l := range r.later {
-		if g.byID[l.To] == nil {
-			return errorf(ReasonReference, "%.80q %s %.80q, which is not defined", l.From, l.Kind, l.To)
-		}
-		g.relations = append(g.relations, l)
-		contained[[2]string{l.From, l.To}] = l.Kind == Contains
-	}
-	seen := make(map[string]bool, len(bom.Dependencies))
-	for _, d := range bom.Dependencies {
-		if g.byID[d.Ref] == nil || seen[d.Ref] {
-			return errorf(ReasonReference, "dependencies of %.80q, which is not defined or has them twice", d.Ref)
-		}
-		seen[d.Ref] = true
-		for _, to := range d.DependsOn {
-			if g.byID[to] == nil {
-				return errorf(ReasonReference, "%.80q depends on %.80q, which is not defined", d.Ref, to)
-			}
-			if len(g.relations) == limits.SBOMRelationships {
-				return errorf(ReasonLimit, "more than %d relationships", limits.SBOMRelationships)
-			}
-			if !contained[[2]string{d.Ref, to}] {
-				g.relations = append(g.relations, Relationship{d.Ref, DependsOn, to})
-			}
-		}
-	}
-	for _, comp := range bom.Compositions {
-		for _, ref := range comp.Dependencies {
-			c := g.byID[ref]
-			if c == nil {
-				return errorf(ReasonReference, "composition of %.80q, which is not defined", ref)
-			}
-			c.Dependencies = parseCompleteness(comp.Aggregate)
-		}
-	}
-	return nil
-}
-
-// decode reads a document strictly, as far as v has fields.
-func decode(doc []byte, v any) error {
-	if err := strictjson.Into(doc, limits.Statement, v); err != nil {
-		if e, ok := err.(*strictjson.Error); ok {
-			return &provenance.FormatError{Reason: e.Reason, Msg: "sbom: " + e.Error()}
-		}
-		return errorf(ReasonFormat, "%v", err)
-	}
-	return nil
 }

@@ -22,12 +22,17 @@
 //
 // # Documents
 //
-// [Graph.Encode] writes CycloneDX 1.6 and SPDX 2.3 in JSON. The same graph gives
+// [Graph.Write] writes the [Format]s of CycloneDX and SPDX. The same graph gives
 // the same bytes: components are in canonical order, identifiers and the serial
-// number are derived from content, the time is the caller's. [Read] reads the
-// same formats back, strictly and within bounds. What a format has no field for
-// is kept in properties (CycloneDX) or annotations (SPDX) whose names start with
-// "hallmark:", so a document that this package wrote loses nothing.
+// number are derived from content, the time is the caller's. [Read] reads them
+// back, holds them to the rules of their schema and says line and path of what
+// breaks one.
+//
+// What a format has no field for is kept in properties (CycloneDX) or
+// annotations (SPDX) whose names start with "hallmark:", so a document that this
+// package wrote loses nothing on the way through any of them; Write reports what
+// was put there. What was read and the graph has no place for is kept too, and
+// written again in the same format.
 //
 // The package runs no process, reaches no network, and reads no clock and no
 // environment.

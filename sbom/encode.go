@@ -1,6 +1,7 @@
 package sbom
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha1"
@@ -8,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,15 +17,6 @@ import (
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/internal/spdxlicense"
 	"github.com/hallmark-build/hallmark/provenance"
-)
-
-// A Format is a document format.
-type Format string
-
-// The formats, named by the predicate types that attestations give them.
-const (
-	CycloneDX Format = "https://cyclonedx.org/bom" // CycloneDX 1.6, JSON
-	SPDX      Format = "https://spdx.dev/Document" // SPDX 2.3, JSON
 )
 
 // Reasons of a [provenance.FormatError] from this package. They are stable.
@@ -39,27 +32,71 @@ func errorf(reason, format string, args ...any) error {
 	return &provenance.FormatError{Reason: reason, Msg: "sbom: " + fmt.Sprintf(format, args...)}
 }
 
-// Encode writes the graph as a document: indented JSON that ends with a
-// newline, the same bytes for the same graph whatever the order in which it was
-// put together. Text that is not valid UTF-8 is written with U+FFFD in its
-// place.
+// A Loss is something of a graph that a document does not say in a field of
+// its format.
+type Loss struct {
+	// Field is what it is about: "type", "evidence", or, for what [Read] found
+	// in a document and the graph does not hold, the path of its names:
+	// "services", "component.swid".
+	Field string
+
+	// Why the format's field does not hold it.
+	Why string
+
+	// Components has the IDs of the components that it is about, sorted; none
+	// for the document as a whole.
+	Components []string
+
+	// Kept says that the document has it all the same, under a name that
+	// starts with "hallmark:", where [Read] finds it again and other readers
+	// see a name and a value.
+	Kept bool
+}
+
+// Encode writes the graph as a document and returns it; see [Graph.Write].
+func (g *Graph) Encode(f Format) ([]byte, error) {
+	var buf bytes.Buffer
+	if _, err := g.Write(&buf, f); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// Write writes the graph to w as a document: indented, ending with a newline,
+// the same bytes for the same graph whatever the order in which it was put
+// together. Text that is not valid UTF-8 is written with U+FFFD in its place.
+// Components are written one after another; what is held in memory at one time
+// is one of them, besides the graph. It reports what the format has no field
+// for, sorted by field.
 //
 // It fails when the graph has no root, no creation time, nobody who made it,
 // a component without a name, or a value that the format does not allow (a
 // licence expression that is none, a property whose name starts with
-// "hallmark:"). What is merely not known does not make it fail.
-func (g *Graph) Encode(f Format) ([]byte, error) {
-	d, err := g.canonical()
+// "hallmark:"). What is merely not known does not make it fail. A graph that
+// was read from CycloneDX may lack what that document lacked when it is written
+// as CycloneDX again.
+func (g *Graph) Write(w io.Writer, f Format) ([]Loss, error) {
+	e, ok := encodings[f]
+	if !ok {
+		return nil, errorf(ReasonFormat, "unknown format %q", string(f))
+	}
+	d, err := g.canonical(e)
 	if err != nil {
 		return nil, err
 	}
-	switch f {
-	case CycloneDX:
-		return encodeCycloneDX(d)
-	case SPDX:
-		return encodeSPDX(d)
+	// Twice, because the identifier of the document comes from its content.
+	h := sha1.New()
+	h.Write(serialNamespace[:])
+	if err := e.write(d, h, nilUUID); err != nil {
+		return nil, err
 	}
-	return nil, errorf(ReasonFormat, "unknown format %q", string(f))
+	d.losses = nil
+	bw := bufio.NewWriterSize(w, 64<<10)
+	if err := e.write(d, bw, serial(h.Sum(nil))); err != nil {
+		return nil, err
+	}
+	d.loseOrigin()
+	return d.lossList(), bw.Flush()
 }
 
 // A document is a graph in canonical order, with the references that documents
@@ -70,17 +107,54 @@ type document struct {
 	relations  []Relationship
 	gaps       []Gap
 	whole      Completeness
+
+	graph  *Graph
+	rooted bool                 // components[0] is the root
+	kept   *origin              // what the graph does not hold and the format can repeat; nil for nothing
+	ids    map[string]string    // reference to the ID that the graph has
+	losses map[lossKey][]string // to component IDs
 }
 
-func (g *Graph) canonical() (*document, error) {
-	root := g.Root()
-	if root == nil {
-		return nil, errorf(ReasonFormat, "no root component")
+type lossKey struct {
+	field, why  string
+	kept, whole bool
+}
+
+// lose notes that something of a component ("" is the document) has no field.
+func (d *document) lose(ref, field, why string, kept bool) {
+	if d.losses == nil {
+		d.losses = make(map[lossKey][]string)
 	}
-	if g.Creation.Created.IsZero() {
+	key := lossKey{field, why, kept, ref == ""}
+	list := d.losses[key]
+	if id := d.ids[ref]; ref != "" && (len(list) == 0 || list[len(list)-1] != id) {
+		list = append(list, id)
+	}
+	d.losses[key] = list
+}
+
+func (d *document) lossList() []Loss {
+	var list []Loss
+	for k, components := range d.losses {
+		slices.Sort(components)
+		list = append(list, Loss{k.field, k.why, slices.Compact(components), k.kept})
+	}
+	slices.SortFunc(list, func(a, b Loss) int {
+		return cmp.Or(cmp.Compare(a.Field, b.Field), cmp.Compare(a.Why, b.Why), cmp.Compare(min(len(a.Components), 1), min(len(b.Components), 1)))
+	})
+	return list
+}
+
+func (g *Graph) canonical(e encoding) (*document, error) {
+	root := g.Root()
+	lenient := g.origin != nil && e.family == CycloneDX && strings.HasPrefix(g.origin.kind, "cyclonedx-")
+	if root == nil && !lenient {
+		return nil, errorf(ReasonFormat, "no root component: what is this about? (SetRoot says so)")
+	}
+	if g.Creation.Created.IsZero() && !lenient {
 		return nil, errorf(ReasonFormat, "no creation time; pass one, such as SOURCE_DATE_EPOCH")
 	}
-	d := &document{creation: g.Creation}
+	d := &document{creation: g.Creation, graph: g, rooted: root != nil, kept: g.keptFor(e)}
 	cr := &d.creation
 	cr.Created = cr.Created.UTC().Truncate(1e9)
 	cr.Tool = Tool{oneLine(cr.Tool.Name), oneLine(cr.Tool.Version)}
@@ -92,7 +166,7 @@ func (g *Graph) canonical() (*document, error) {
 			return nil, errorf(ReasonFormat, "author without a name")
 		}
 	}
-	if cr.Tool.Name == "" && len(cr.Authors) == 0 && cr.Manufacturer.IsZero() {
+	if cr.Tool.Name == "" && len(cr.Authors) == 0 && cr.Manufacturer.IsZero() && !lenient {
 		return nil, errorf(ReasonFormat, "neither tool nor author nor manufacturer")
 	}
 	if cr.Phase != "" && !slices.Contains(phases, cr.Phase) {
@@ -117,10 +191,18 @@ func (g *Graph) canonical() (*document, error) {
 	refs := make(map[string]string, len(g.components))
 	byRef := make(map[string]*Component, len(g.components))
 	var rootRef string
+	taken := make(map[string]bool)
+	if d.kept != nil {
+		for _, ref := range d.kept.named {
+			taken[ref] = true
+		}
+	}
 	for base, group := range groups {
 		for _, n := range group {
 			ref := base
-			if base == "" || len(group) > 1 {
+			if d.kept != nil && d.kept.named[ids[n]] != "" {
+				ref = d.kept.named[ids[n]] // what is repeated speaks of the component by this name
+			} else if base == "" || len(group) > 1 || taken[base] {
 				content, err := json.Marshal(n)
 				if err != nil {
 					return nil, errorf(ReasonFormat, "component %q: %v", n.Name, err)
@@ -136,6 +218,12 @@ func (g *Graph) canonical() (*document, error) {
 				rootRef = ref
 			}
 			byRef[ref] = n // the same content is the same component
+		}
+	}
+	d.ids = make(map[string]string, len(refs))
+	for id, ref := range refs {
+		if o, ok := d.ids[ref]; !ok || id < o {
+			d.ids[ref] = id
 		}
 	}
 	for ref, n := range byRef {
@@ -230,7 +318,7 @@ func canonicalComponent(c *Component) (*Component, error) {
 	}
 	for i, r := range n.References {
 		r = Reference{clean(r.Kind), oneLine(r.URL), slices.Clone(r.Digests)}
-		if r.URL == "" || strings.ContainsAny(r.URL, " ") || !referenceKinds[r.Kind] {
+		if r.URL == "" || strings.ContainsAny(r.URL, " ") || referenceKinds[r.Kind] == 0 {
 			return nil, errorf(ReasonFormat, "component %q: bad reference of kind %q to %q", n.Name, r.Kind, r.URL)
 		}
 		if r.Digests, err = canonicalDigests(r.Digests); err != nil {
@@ -246,7 +334,7 @@ func canonicalComponent(c *Component) (*Component, error) {
 	})
 	for i, p := range n.Properties {
 		n.Properties[i] = Property{clean(p.Name), clean(p.Value)}
-		if p.Name == "" || strings.HasPrefix(p.Name, prefix) {
+		if strings.HasPrefix(p.Name, prefix) {
 			return nil, errorf(ReasonFormat, "component %q: property name %q is reserved", n.Name, p.Name)
 		}
 	}
@@ -306,30 +394,16 @@ func sortedSet[S ~[]E, E comparable](s S, compare func(a, b E) int) S {
 	return slices.Compact(s)
 }
 
-// marshal writes indented JSON without HTML escapes.
-func marshal(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return nil, errorf(ReasonFormat, "%v", err)
-	}
-	return buf.Bytes(), nil
-}
-
-// serial returns a UUID of version 5 (RFC 9562 section 5.5) over content.
-func serial(content []byte) string {
-	namespace := [16]byte{0x5b, 0x0e, 0x24, 0x5c, 0x71, 0x9d, 0x4c, 0x2e, 0x9a, 0x43, 0x68, 0x61, 0x6c, 0x6c, 0x6d, 0x6b}
-	h := sha1.New()
-	h.Write(namespace[:])
-	h.Write(content)
-	u := h.Sum(nil)[:16]
+// serial returns a UUID of version 5 (RFC 9562 section 5.5) with the hash sum.
+func serial(sum []byte) string {
+	u := sum[:16]
 	u[6] = u[6]&0x0f | 0x50
 	u[8] = u[8]&0x3f | 0x80
 	s := hex.EncodeToString(u)
 	return "urn:uuid:" + s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
+
+var serialNamespace = [16]byte{0x5b, 0x0e, 0x24, 0x5c, 0x71, 0x9d, 0x4c, 0x2e, 0x9a, 0x43, 0x68, 0x61, 0x6c, 0x6c, 0x6d, 0x6b}
 
 const nilUUID = "urn:uuid:00000000-0000-0000-0000-000000000000"
 
@@ -356,6 +430,10 @@ const (
 	extraMakerURL      = prefix + "manufacturer-url"
 	extraTool          = prefix + "tool"
 	extraCopyright     = prefix + "copyright"
+	extraAck           = prefix + "licence:acknowledgement" // of what the document has as licences
+	extraAuthorEmail   = prefix + "author-email:"           // index
+	extraMakerEmail    = prefix + "manufacturer-email"
+	extraMaker         = prefix + "manufacturer" // name
 	extraPURL          = prefix + "purl"
 )
 
@@ -388,6 +466,36 @@ func (d *document) gapExtras(ref string) []Property {
 		list = append(list, Property{extraUnknown + string(g.Field), strings.TrimSpace(g.Reason + " " + g.Detail)})
 	}
 	return list
+}
+
+// readCreationExtra reads one that is about the whole.
+func (g *Graph) readCreationExtra(p Property) error {
+	cr := &g.Creation
+	author := func(s string) *Party {
+		if i, err := strconv.Atoi(s); err == nil && 0 <= i && i < len(cr.Authors) {
+			return &cr.Authors[i]
+		}
+		return new(Party)
+	}
+	switch p.Name {
+	case extraPhase:
+		cr.Phase = p.Value
+	case extraMaker:
+		cr.Manufacturer.Name = p.Value
+	case extraMakerURL:
+		cr.Manufacturer.URL = p.Value
+	case extraMakerEmail:
+		cr.Manufacturer.Email = p.Value
+	case extraTool:
+		cr.Tool.Name, cr.Tool.Version, _ = strings.Cut(p.Value, "\n")
+	}
+	if s, ok := strings.CutPrefix(p.Name, extraAuthorURL); ok {
+		author(s).URL = p.Value
+	}
+	if s, ok := strings.CutPrefix(p.Name, extraAuthorEmail); ok {
+		author(s).Email = p.Value
+	}
+	return g.readExtra(nil, p)
 }
 
 // readExtra reads one of extras and gapExtras back. c is nil for the whole.
@@ -428,7 +536,12 @@ func (g *Graph) readExtra(c *Component, p Property) error {
 	}
 	switch p.Name {
 	case extraType:
+		if !slices.Contains(types, Type(p.Value)) {
+			return errorf(ReasonFormat, "component %.80q: unknown type %.40q", c.Name, p.Value)
+		}
 		c.Type = Type(p.Value)
+	case extraAck:
+		c.Declared, c.Concluded = License{}, c.Declared
 	case extraScope:
 		c.Scope = Scope(p.Value)
 	case extraSupplierURL:

@@ -27,9 +27,10 @@ const (
 	File            Type = "file"
 	Model           Type = "machine-learning-model"
 	Data            Type = "data"
+	Cryptographic   Type = "cryptographic-asset"
 )
 
-var types = []Type{Application, Library, Framework, Container, Platform, OperatingSystem, Device, DeviceDriver, Firmware, File, Model, Data}
+var types = []Type{Application, Library, Framework, Container, Platform, OperatingSystem, Device, DeviceDriver, Firmware, File, Model, Data, Cryptographic}
 
 // A Scope says whether a component is part of what is shipped.
 type Scope string
@@ -241,6 +242,7 @@ type Graph struct {
 	byID       map[string]*Component
 	relations  []Relationship
 	gaps       []Gap
+	origin     *origin // of a graph that was read
 }
 
 // Add adds a component and returns its ID. A component without an ID gets one

@@ -7,53 +7,38 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/hallmark-build/hallmark/internal/limits"
-	"github.com/hallmark-build/hallmark/internal/strictjson"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
-// Read reads a document of the given format: CycloneDX 1.6 or SPDX 2.3, in
-// JSON. It reads strictly (no duplicate names, valid UTF-8, nothing after the
-// document, every reference defined, every digest well-formed) and within the
-// bounds of 128 MiB, 1,048,576 components and 8,388,608 relationships. Fields
-// that the graph has no place for are ignored.
+// Read reads a document of the given format. It holds the document to the
+// rules of the format and version, all of them that its schema has, and says
+// line and path of the first fault; it reads strictly (no duplicate names, valid
+// UTF-8, nothing after the document, every reference defined, every digest
+// well-formed) and within the bounds of 128 MiB, 1,048,576 components and
+// 8,388,608 relationships. [CycloneDX] and [SPDX] stand for every version of
+// theirs in JSON; another format is read as that one alone.
 //
-// A document that [Graph.Encode] wrote comes back whole: encoding it again
-// gives the same bytes.
+// A document that [Graph.Write] wrote comes back whole: writing it again gives
+// the same bytes. What the graph has no place for is kept beside it, and is
+// repeated when the graph is written in the same format and that version or a
+// later one; signatures are not, because they are of the bytes that were read.
+// A CycloneDX document may lack what [Graph.Root] and [Creation] hold.
 func Read(doc []byte, f Format) (*Graph, error) {
-	switch f {
-	case CycloneDX:
-		return readCycloneDX(doc)
-	case SPDX:
-		return readSPDX(doc)
-	}
-	return nil, errorf(ReasonFormat, "unknown format %q", string(f))
-}
-
-// Detect says of which format a document is, by its bomFormat or spdxVersion,
-// wherever in the document those are.
-func Detect(doc []byte) (Format, error) {
-	p := strictjson.NewParser(doc, limits.Statement)
-	var found []Format
-	err := p.Object(func(name []byte) error {
-		switch string(name) {
-		case "bomFormat":
-			found = append(found, CycloneDX)
-		case "spdxVersion":
-			found = append(found, SPDX)
+	if f == CycloneDX || f == SPDX {
+		found, err := detect(doc, false)
+		if err != nil {
+			return nil, err
 		}
-		return p.Skip()
-	})
-	if err == nil {
-		err = p.End()
+		if e := encodings[found]; e.family != f || !e.json {
+			return nil, errorf(ReasonVersion, "want %s, found %s", f.family(), found)
+		}
+		f = found
 	}
-	if err != nil {
-		return "", errorf(ReasonFormat, "not a JSON object: %v", err)
+	e, ok := encodings[f]
+	if !ok {
+		return nil, errorf(ReasonFormat, "unknown format %q", string(f))
 	}
-	if len(found) != 1 {
-		return "", errorf(ReasonFormat, "want one of bomFormat (CycloneDX) and spdxVersion (SPDX), found %d", len(found))
-	}
-	return found[0], nil
+	return e.read(doc)
 }
 
 // Statement makes the attestation that doc, a document of the given format,
@@ -73,6 +58,13 @@ func Statement(subjects []provenance.ResourceDescriptor, doc []byte, f Format) (
 		return nil, errorf(ReasonBinding, "no subject")
 	}
 	root := g.Root()
+	if root == nil {
+		return nil, errorf(ReasonBinding, "the document does not say what it is about")
+	}
+	predicate := f.PredicateType()
+	if predicate == "" {
+		return nil, errorf(ReasonFormat, "%s is not JSON, so it cannot be a predicate", f)
+	}
 	if !slices.ContainsFunc(subjects, func(s provenance.ResourceDescriptor) bool { return s.Digest.Matches(root.Digests) }) {
 		return nil, errorf(ReasonBinding, "the document is about %q (%s), which is none of the subjects (the first is %q, %s)",
 			root.Name, describe(root.Digests), subjects[0].Label(), describe(subjects[0].Digest))
@@ -90,7 +82,7 @@ func Statement(subjects []provenance.ResourceDescriptor, doc []byte, f Format) (
 		return nil, errorf(ReasonFormat, "subjects: %v", err)
 	}
 	payload := fmt.Appendf(nil, `{"_type":%s,"subject":%s,"predicateType":%s,"predicate":`,
-		strconv.Quote(provenance.StatementV1), bytes.TrimSpace(buf.Bytes()), strconv.Quote(string(f)))
+		strconv.Quote(provenance.StatementV1), bytes.TrimSpace(buf.Bytes()), strconv.Quote(predicate))
 	payload = append(append(payload, bytes.TrimSpace(doc)...), '}')
 	return provenance.ParseStatement(payload)
 }

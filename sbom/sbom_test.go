@@ -15,7 +15,7 @@ import (
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
-var formats = []Format{CycloneDX, SPDX}
+var formats = []Format{CycloneDX, SPDX, CycloneDX14, CycloneDX15, CycloneDX17}
 
 func digest(alg provenance.Algorithm, c string) provenance.Digest {
 	n := map[provenance.Algorithm]int{provenance.SHA256: 64, provenance.SHA512: 128, provenance.DirHash: 64, "sha1": 40}[alg]
@@ -252,11 +252,13 @@ func TestEncodeRefuses(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	root := `"metadata":{"component":{"type":"application","name":"a","bom-ref":"a"}}`
-	cdx := func(rest string) string { return `{"bomFormat":"CycloneDX","specVersion":"1.6",` + rest + `}` }
+	cdx := func(rest string) string {
+		return `{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,` + rest + `}`
+	}
 	pkg := `"packages":[{"SPDXID":"SPDXRef-a","name":"a","downloadLocation":"NONE"}]`
 	describes := `{"spdxElementId":"SPDXRef-DOCUMENT","relationshipType":"DESCRIBES","relatedSpdxElement":"SPDXRef-a"}`
 	spdx := func(rest string) string {
-		return `{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","creationInfo":{"created":"2026-01-01T00:00:00Z","creators":[]},` + rest + `}`
+		return `{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"x","dataLicense":"CC0-1.0","creationInfo":{"created":"2026-01-01T00:00:00Z","creators":["Tool: x"]},` + rest + `}`
 	}
 	cases := []struct {
 		name   string
@@ -264,13 +266,12 @@ func TestReadRefuses(t *testing.T) {
 		doc    string
 		reason string
 	}{
-		{"edge34 no root", CycloneDX, cdx(`"components":[]`), ReasonFormat},
-		{"edge34 late bomFormat", CycloneDX, `{"x":"` + strings.Repeat("x", 600) + `","bomFormat":"SPDX"}`, ReasonFormat},
+		{"edge34 late bomFormat", CycloneDX, `{"x":"` + strings.Repeat("x", 600) + `","bomFormat":"SPDX"}`, ReasonVersion},
 		{"edge34 XML", CycloneDX, `<bom xmlns="http://cyclonedx.org/schema/bom/1.6"/>`, "json-syntax"},
 		{"edge34 UTF-16", CycloneDX, "\xff\xfe{\x00}\x00", "json-syntax"},
 		{"byte order mark", CycloneDX, "\xef\xbb\xbf" + cdx(root), "json-encoding"},
-		{"version", CycloneDX, `{"bomFormat":"CycloneDX","specVersion":"1.4"}`, ReasonVersion},
-		{"duplicate name", CycloneDX, cdx(root + `,"version":1,"version":2`), "json-duplicate-name"},
+		{"version", CycloneDX, `{"bomFormat":"CycloneDX","specVersion":"1.3"}`, ReasonVersion},
+		{"duplicate name", CycloneDX, cdx(root + `,"version":2`), "json-duplicate-name"},
 		{"name case", CycloneDX, cdx(root + `,"Components":[]`), "json-name-case"},
 		{"trailing data", CycloneDX, cdx(root) + "{}", "json-syntax"},
 		{"type", CycloneDX, cdx(root + `,"components":[{"type":"x","name":"x"}]`), ReasonFormat},
@@ -278,7 +279,7 @@ func TestReadRefuses(t *testing.T) {
 		{"reference twice", CycloneDX, cdx(root + `,"components":[{"type":"library","name":"x","bom-ref":"a"}]`), ReasonReference},
 		{"dangling ref", CycloneDX, cdx(root + `,"dependencies":[{"ref":"b"}]`), ReasonReference},
 		{"dangling dependsOn", CycloneDX, cdx(root + `,"dependencies":[{"ref":"a","dependsOn":["b"]}]`), ReasonReference},
-		{"dependencies twice", CycloneDX, cdx(root + `,"dependencies":[{"ref":"a"},{"ref":"a"}]`), ReasonReference},
+		{"dependencies twice", CycloneDX, cdx(root + `,"dependencies":[{"ref":"a"},{"ref":"a","dependsOn":[]}]`), ReasonReference},
 		{"dangling composition", CycloneDX, cdx(root + `,"compositions":[{"aggregate":"complete","dependencies":["b"]}]`), ReasonReference},
 		{"hash length", CycloneDX, cdx(root + `,"components":[{"type":"library","name":"x","hashes":[{"alg":"SHA-256","content":"ab"}]}]`), ReasonFormat},
 		{"two hashes", CycloneDX, cdx(root + `,"components":[{"type":"library","name":"x","hashes":[{"alg":"SHA-1","content":"` + strings.Repeat("a", 40) +
@@ -290,9 +291,9 @@ func TestReadRefuses(t *testing.T) {
 		{"SPDX describes nothing", SPDX, spdx(`"relationships":[` + describes + `]`), ReasonReference},
 		{"SPDX describes twice", SPDX, spdx(pkg + `,"relationships":[` + describes + `,` + describes + `]`), ReasonReference},
 		{"SPDX dangling", SPDX, spdx(pkg + `,"relationships":[` + describes + `,{"spdxElementId":"SPDXRef-a","relationshipType":"DEPENDS_ON","relatedSpdxElement":"SPDXRef-b"}]`), ReasonReference},
-		{"SPDX time", SPDX, `{"spdxVersion":"SPDX-2.3","creationInfo":{"created":"yesterday"}}`, ReasonFormat},
-		{"SPDX same id", SPDX, spdx(`"packages":[{"SPDXID":"x","name":"a"},{"SPDXID":"x","name":"b"}]`), ReasonReference},
-		{"null", SPDX, `null`, ReasonVersion},
+		{"SPDX time", SPDX, `{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"x","dataLicense":"CC0-1.0","creationInfo":{"created":"yesterday","creators":["Tool: x"]}}`, ReasonFormat},
+		{"SPDX same id", SPDX, spdx(`"packages":[{"SPDXID":"x","name":"a","downloadLocation":"NONE"},{"SPDXID":"x","name":"b","downloadLocation":"NONE"}]`), ReasonReference},
+		{"null", SPDX, `null`, "json-syntax"},
 		{"empty", CycloneDX, ``, "json-syntax"},
 		{"format", "x", `{}`, ReasonFormat},
 	}
@@ -327,7 +328,7 @@ func TestStatement(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", f, err)
 		}
-		if st.PredicateType() != string(f) || !bytes.Equal(st.Predicate(), bytes.TrimSpace(doc)) {
+		if st.PredicateType() != f.PredicateType() || !bytes.Equal(st.Predicate(), bytes.TrimSpace(doc)) {
 			t.Errorf("%s: the predicate is not the document", f)
 		}
 		if !json.Valid(st.Payload()) {

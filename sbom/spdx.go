@@ -1,9 +1,13 @@
 package sbom
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,6 +26,7 @@ type spdxDocument struct {
 	Name          string             `json:"name"`
 	DataLicense   string             `json:"dataLicense"`
 	Namespace     string             `json:"documentNamespace"`
+	Describes     []string           `json:"documentDescribes,omitempty"` // read only
 	Annotations   []spdxAnnotation   `json:"annotations,omitempty"`
 	Packages      []spdxPackage      `json:"packages"`
 	Relationships []spdxRelationship `json:"relationships"`
@@ -58,6 +63,7 @@ type spdxExternal struct {
 	Category string `json:"referenceCategory"`
 	Type     string `json:"referenceType"`
 	Locator  string `json:"referenceLocator"`
+	Comment  string `json:"comment,omitempty"`
 }
 
 type spdxAnnotation struct {
@@ -97,58 +103,164 @@ var spdxPurposes = map[Type]string{
 	OperatingSystem: "OPERATING_SYSTEM", Device: "DEVICE", Firmware: "FIRMWARE", File: "FILE",
 }
 
-func encodeSPDX(d *document) ([]byte, error) {
-	cr := d.creation
-	doc := spdxDocument{
-		ID: spdxDocID, Version: "SPDX-2.3", DataLicense: "CC0-1.0", Namespace: nilUUID,
-		Name:          strings.TrimSuffix(d.components[0].Name+"-"+d.components[0].Version, "-"),
-		Creation:      spdxCreation{Created: cr.Created.Format("2006-01-02T15:04:05Z")},
-		Relationships: []spdxRelationship{},
+func writeSPDX(d *document, w io.Writer, serial string) error {
+	j := newJSONWriter(w)
+	head := d.spdxHead(serial)
+	j.member("SPDXID", head.ID)
+	j.member("spdxVersion", head.Version)
+	var creation any = head.Creation
+	if d.kept != nil && len(d.kept.metadata) > 0 {
+		b, err := compactJSON(head.Creation)
+		if err == nil {
+			creation, err = mergeMembers(b, d.kept.metadata)
+		}
+		if err != nil {
+			return errorf(ReasonFormat, "%v", err)
+		}
 	}
-	note := func(list *[]spdxAnnotation, p Property) {
-		*list = append(*list, spdxAnnotation{doc.Creation.Created, "OTHER", extraSubject, escapeName(p.Name) + "=" + p.Value})
+	j.member("creationInfo", creation)
+	name := head.Name
+	if d.kept != nil {
+		name = cmp.Or(d.kept.name, name)
+	}
+	j.member("name", name)
+	j.member("dataLicense", head.DataLicense)
+	j.member("documentNamespace", head.Namespace)
+	if d.kept != nil {
+		for _, m := range d.kept.members {
+			if m.name == "annotations" {
+				var list []spdxAnnotation
+				if err := json.Unmarshal(m.raw, &list); err != nil {
+					return errorf(ReasonFormat, "%v", err)
+				}
+				head.Annotations = append(head.Annotations, list...)
+			}
+		}
+	}
+	if len(head.Annotations) > 0 {
+		j.member("annotations", head.Annotations)
+	}
+	ids := d.spdxIDs()
+	extracted := make(map[string]spdxExtracted)
+	j.list("packages", func(yield func(any)) {
+		for _, c := range d.components {
+			p := d.spdxPackage(c, ids[c.ID], head.Creation.Created, extracted)
+			var v any = p
+			if d.kept != nil {
+				if kept := d.kept.of(d.graph, d.ids[c.ID]); len(kept) > 0 {
+					b, err := compactJSON(p)
+					if err == nil {
+						v, err = mergeMembers(b, kept)
+					}
+					if err != nil && j.err == nil {
+						j.err = errorf(ReasonFormat, "component %q: %v", c.Name, err)
+					}
+				}
+			}
+			yield(v)
+		}
+	})
+	j.list("relationships", func(yield func(any)) {
+		d.spdxRelationships(ids, func(r spdxRelationship) { yield(r) })
+		if d.kept != nil {
+			for _, r := range d.kept.relations {
+				yield(r)
+			}
+		}
+	})
+	if list := d.extractedList(extracted); len(list) > 0 {
+		j.member("hasExtractedLicensingInfos", list)
+	}
+	if d.kept != nil {
+		for _, m := range d.kept.members {
+			if m.name != "annotations" {
+				j.member(m.name, m.raw)
+			}
+		}
+	}
+	return j.close()
+}
+
+// extractedList returns what the document says about licences that are not on
+// SPDX's list: as it was read, where it was.
+func (d *document) extractedList(extracted map[string]spdxExtracted) []any {
+	raw := make(map[string]any, len(extracted))
+	for id, x := range extracted {
+		raw[id] = x
+	}
+	if d.kept != nil {
+		for _, m := range d.kept.licenses {
+			raw[m.name] = m.raw
+		}
+	}
+	var list []any
+	for _, id := range slices.Sorted(maps.Keys(raw)) {
+		list = append(list, raw[id])
+	}
+	return list
+}
+
+// spdxHead makes what is before the packages.
+func (d *document) spdxHead(namespace string) spdxDocument {
+	cr := d.creation
+	root := d.components[0]
+	doc := spdxDocument{
+		ID: spdxDocID, Version: "SPDX-2.3", DataLicense: "CC0-1.0", Namespace: namespace,
+		Name:     strings.TrimSuffix(root.Name+"-"+root.Version, "-"),
+		Creation: spdxCreation{Created: cr.Created.Format("2006-01-02T15:04:05Z")},
+	}
+	note := func(field, why string, p Property) {
+		if p.Value == "" {
+			return
+		}
+		if field != "" {
+			d.lose("", field, why, true)
+		}
+		doc.Annotations = append(doc.Annotations, spdxNote(doc.Creation.Created, p))
 	}
 	for i, a := range cr.Authors {
 		doc.Creation.Creators = append(doc.Creation.Creators, "Person: "+spdxParty(a))
-		if a.URL != "" {
-			note(&doc.Annotations, Property{extraAuthorURL + strconv.Itoa(i), a.URL})
-		}
+		note("author", "SPDX 2.3 has no URL of persons", Property{extraAuthorURL + strconv.Itoa(i), a.URL})
 	}
-	if !cr.Manufacturer.IsZero() {
-		doc.Creation.Creators = append(doc.Creation.Creators, "Organization: "+spdxParty(cr.Manufacturer))
-		if cr.Manufacturer.URL != "" {
-			note(&doc.Annotations, Property{extraMakerURL, cr.Manufacturer.URL})
+	if maker := cr.Manufacturer; !maker.IsZero() {
+		if maker.Name != "" {
+			doc.Creation.Creators = append(doc.Creation.Creators, "Organization: "+spdxParty(maker))
+		} else {
+			note("manufacturer", "SPDX 2.3 has no organization without a name", Property{extraMakerEmail, maker.Email})
 		}
+		note("manufacturer", "SPDX 2.3 has no URL of organizations", Property{extraMakerURL, maker.URL})
 	}
 	if cr.Tool.Name != "" {
-		doc.Creation.Creators = append(doc.Creation.Creators, "Tool: "+strings.TrimSuffix(oneLine(cr.Tool.Name)+"-"+oneLine(cr.Tool.Version), "-"))
-		note(&doc.Annotations, Property{extraTool, cr.Tool.Name + "\n" + cr.Tool.Version})
+		doc.Creation.Creators = append(doc.Creation.Creators, "Tool: "+strings.TrimSuffix(cr.Tool.Name+"-"+cr.Tool.Version, "-"))
+		note("", "", Property{extraTool, cr.Tool.Name + "\n" + cr.Tool.Version})
 	}
-	if cr.Phase != "" {
-		note(&doc.Annotations, Property{extraPhase, cr.Phase})
+	if len(doc.Creation.Creators) == 0 {
+		doc.Creation.Creators = []string{"Organization: " + noAssertion} // one must be there (6.8)
 	}
+	note("lifecycle", "SPDX 2.3 has no lifecycles", Property{extraPhase, cr.Phase})
 	for _, p := range d.gapExtras("") {
-		note(&doc.Annotations, p)
+		note("unknowns", "SPDX 2.3 has no field for why something is not known", p)
 	}
+	return doc
+}
 
+func spdxNote(date string, p Property) spdxAnnotation {
+	return spdxAnnotation{date, "OTHER", extraSubject, escapeName(p.Name) + "=" + p.Value}
+}
+
+func (d *document) spdxIDs() map[string]string {
 	ids := make(map[string]string, len(d.components))
 	for _, c := range d.components {
 		ids[c.ID] = spdxID(c)
-	}
-	extracted := map[string]spdxExtracted{}
-	for _, c := range d.components {
-		p, notes := d.spdxPackage(c, ids[c.ID], extracted)
-		for _, n := range notes {
-			note(&p.Annotations, n)
+		if d.kept != nil && d.kept.named[d.ids[c.ID]] != "" {
+			ids[c.ID] = d.kept.named[d.ids[c.ID]]
 		}
-		doc.Packages = append(doc.Packages, p)
 	}
-	for _, x := range extracted {
-		doc.Extracted = append(doc.Extracted, x)
-	}
-	slices.SortFunc(doc.Extracted, func(a, b spdxExtracted) int { return cmp.Compare(a.ID, b.ID) })
+	return ids
+}
 
-	doc.Relationships = append(doc.Relationships, spdxRelationship{spdxDocID, "DESCRIBES", ids[d.components[0].ID]})
+func (d *document) spdxRelationships(ids map[string]string, yield func(spdxRelationship)) {
+	yield(spdxRelationship{spdxDocID, "DESCRIBES", ids[d.components[0].ID]})
 	for _, c := range d.components {
 		none := true
 		for _, r := range d.from(c.ID) {
@@ -162,34 +274,32 @@ func encodeSPDX(d *document) ([]byte, error) {
 			case BuiltWith:
 				rel = spdxRelationship{ids[r.To], "BUILD_TOOL_OF", ids[r.From]}
 			}
-			doc.Relationships = append(doc.Relationships, rel)
+			yield(rel)
 		}
 		// SPDX 2.3, 11.1: NONE is "known to have none", NOASSERTION "there may
 		// be more than is said".
 		if c.Dependencies != Complete {
-			doc.Relationships = append(doc.Relationships, spdxRelationship{ids[c.ID], "DEPENDS_ON", noAssertion})
+			yield(spdxRelationship{ids[c.ID], "DEPENDS_ON", noAssertion})
 		} else if none {
-			doc.Relationships = append(doc.Relationships, spdxRelationship{ids[c.ID], "DEPENDS_ON", "NONE"})
+			yield(spdxRelationship{ids[c.ID], "DEPENDS_ON", "NONE"})
 		}
 	}
-	content, err := marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	doc.Namespace = serial(content)
-	return marshal(doc)
 }
 
 var notIDChars = regexp.MustCompile(`[^a-zA-Z0-9.-]+`)
 
 // spdxID is readable, and unique by the hash of the reference.
 func spdxID(c *Component) string {
-	label := strings.Trim(notIDChars.ReplaceAllString(c.Name+"-"+c.Version, "-"), "-.")
+	sum := sha256.Sum256([]byte(c.ID))
+	return "SPDXRef-" + spdxLabel(c.Name, c.Version) + "-" + hex.EncodeToString(sum[:8])
+}
+
+func spdxLabel(name, version string) string {
+	label := strings.Trim(notIDChars.ReplaceAllString(name+"-"+version, "-"), "-.")
 	if len(label) > 60 {
 		label = label[len(label)-60:]
 	}
-	sum := sha256.Sum256([]byte(c.ID))
-	return "SPDXRef-" + label + "-" + hex.EncodeToString(sum[:8])
+	return label
 }
 
 func spdxParty(p Party) string {
@@ -208,61 +318,83 @@ func parseSPDXParty(s string) Party {
 	return Party{Name: s}
 }
 
-func (d *document) spdxPackage(c *Component, id string, extracted map[string]spdxExtracted) (spdxPackage, []Property) {
+// spdxPackage makes the package of a component; created is the date of its
+// annotations.
+func (d *document) spdxPackage(c *Component, id, created string, extracted map[string]spdxExtracted) spdxPackage {
 	p := spdxPackage{
 		ID: id, Name: c.Name, Version: c.Version, DownloadLocation: noAssertion, FilesAnalyzed: new(bool),
 		Supplier: noAssertion, Copyright: noAssertion, Purpose: spdxPurposes[c.Type],
 		Declared: spdxLicense(c.Declared, extracted), Concluded: spdxLicense(c.Concluded, extracted),
 	}
-	notes := append(slices.Clone(c.Properties), d.extras(c)...)
-	add := func(name, value string) {
+	notes := slices.Clone(c.Properties)
+	if len(notes) > 0 {
+		d.lose(c.ID, "properties", "SPDX 2.3 has annotations in place of properties", true)
+	}
+	add := func(field, why, name, value string) {
 		if value != "" {
+			if field != "" {
+				d.lose(c.ID, field, why, true)
+			}
 			notes = append(notes, Property{name, value})
 		}
 	}
-	if p.Purpose == "" {
-		add(extraType, string(c.Type))
+	for _, x := range d.extras(c) {
+		if strings.HasPrefix(x.Name, extraEvidence) {
+			add("evidence", "SPDX 2.3 has no evidence", x.Name, x.Value)
+		} else {
+			add("unknowns", "SPDX 2.3 has no field for why something is not known", x.Name, x.Value)
+		}
 	}
-	add(extraScope, string(c.Scope))
-	add(extraCompleteness, c.Dependencies.String())
+	if p.Purpose == "" {
+		add("type", "SPDX 2.3 has no such purpose", extraType, string(c.Type))
+	}
+	add("scope", "SPDX 2.3 has no scopes", extraScope, string(c.Scope))
+	add("", "", extraCompleteness, c.Dependencies.String())
 	if !c.Supplier.IsZero() {
 		if c.Supplier.Name != "" {
 			p.Supplier = "Organization: " + spdxParty(c.Supplier)
 		} else {
-			add(extraSupplierEmail, c.Supplier.Email)
+			add("supplier", "SPDX 2.3 has no supplier without a name", extraSupplierEmail, c.Supplier.Email)
 		}
-		add(extraSupplierURL, c.Supplier.URL)
+		add("supplier", "SPDX 2.3 has no URL of suppliers", extraSupplierURL, c.Supplier.URL)
 	}
 	for _, dg := range c.Digests {
 		if alg, ok := spdxAlgorithms[dg.Algorithm()]; ok {
 			p.Checksums = append(p.Checksums, spdxChecksum{alg, dg.Value()})
 		} else {
-			add(extraDigest+string(dg.Algorithm()), dg.Value())
+			add("digests", "SPDX 2.3 has no such checksum", extraDigest+string(dg.Algorithm()), dg.Value())
 		}
 	}
 	if len(c.Copyright) > 0 {
 		p.Copyright = strings.Join(c.Copyright, "\n")
 	}
 	for _, r := range c.References {
+		field := "references"
 		if r.Kind == "distribution" && p.DownloadLocation == noAssertion {
 			p.DownloadLocation = r.URL
+			if len(r.Digests) == 0 {
+				field = ""
+			}
 		}
-		add(extraReference+r.Kind, strings.TrimSpace(r.URL+" "+r.Digests.String()))
+		add(field, "SPDX 2.3 has one download location, without digests", extraReference+r.Kind, strings.TrimSpace(r.URL+" "+r.Digests.String()))
 	}
 	if c.PURL != "" && !strings.ContainsAny(c.PURL, " \t\n") {
-		p.External = append(p.External, spdxExternal{"PACKAGE-MANAGER", "purl", c.PURL})
+		p.External = append(p.External, spdxExternal{"PACKAGE-MANAGER", "purl", c.PURL, ""})
 	} else {
-		add(extraPURL, c.PURL)
+		add("purl", "a locator has no spaces", extraPURL, c.PURL)
 	}
 	for _, s := range c.CPEs {
 		if strings.HasPrefix(s, "cpe:2.3:") && !strings.ContainsAny(s, " \t\n") {
-			p.External = append(p.External, spdxExternal{"SECURITY", "cpe23Type", s})
+			p.External = append(p.External, spdxExternal{"SECURITY", "cpe23Type", s, ""})
 		} else {
-			add(extraCPE, s)
+			add("cpe", "not a CPE 2.3 name", extraCPE, s)
 		}
 	}
 	slices.SortFunc(notes, compareProperties)
-	return p, notes
+	for _, n := range notes {
+		p.Annotations = append(p.Annotations, spdxNote(created, n))
+	}
+	return p
 }
 
 var licenseRef = regexp.MustCompile(`LicenseRef-[a-zA-Z0-9.-]+`)
@@ -291,71 +423,276 @@ var (
 
 func escapeName(s string) string { return nameEscaper.Replace(s) }
 
-func readSPDX(data []byte) (*Graph, error) {
-	var doc spdxDocument
-	if err := decode(data, &doc); err != nil {
+// An spdxReader reads SPDX 2.3, in JSON or tag-value.
+type spdxReader struct {
+	g     *Graph
+	o     *origin
+	named map[string]string // identifiers of extracted licences to names
+	root  string
+
+	others map[string]bool // identifiers of files and snippets, once one is asked for
+}
+
+func newSPDXReader(kind string) *spdxReader {
+	o := newOrigin(kind, "2.3")
+	return &spdxReader{g: &Graph{origin: o}, o: o, named: make(map[string]string)}
+}
+
+func readSPDX(doc []byte) (*Graph, error) {
+	if err := checkRules(doc, "spdx-2.3"); err != nil {
 		return nil, err
 	}
-	if doc.Version != "SPDX-2.3" {
-		return nil, errorf(ReasonVersion, "SPDX %.20q is not read, only SPDX-2.3", doc.Version)
+	list, err := members(doc)
+	if err != nil {
+		return nil, jsonError(err)
 	}
-	if len(doc.Packages) > limits.SBOMComponents {
-		return nil, errorf(ReasonLimit, "more than %d packages", limits.SBOMComponents)
-	}
-	if len(doc.Relationships) > limits.SBOMRelationships {
-		return nil, errorf(ReasonLimit, "more than %d relationships", limits.SBOMRelationships)
-	}
-	g := new(Graph)
-	if err := g.readSPDXCreation(&doc); err != nil {
-		return nil, err
-	}
-	named := make(map[string]string, len(doc.Extracted))
-	for _, x := range doc.Extracted {
-		if x.Name != "" {
-			named[x.ID] = x.Name
+	r := newSPDXReader("spdx-json")
+	var head spdxDocument
+	var packages, relationships []byte
+	for _, m := range list {
+		switch m.name {
+		case "spdxVersion":
+			err = unmarshal(m.raw, &head.Version)
+		case "SPDXID":
+			err = unmarshal(m.raw, &head.ID)
+		case "dataLicense":
+		case "documentDescribes":
+			err = unmarshal(m.raw, &head.Describes) // as in SPDX 2.2; the same as DESCRIBES
+		case "name":
+			err = unmarshal(m.raw, &head.Name)
+		case "documentNamespace":
+			err = unmarshal(m.raw, &r.o.link)
+		case "creationInfo":
+			if err = unmarshal(m.raw, &head.Creation); err == nil {
+				err = r.keepCreation(m.raw)
+			}
+		case "annotations":
+			err = unmarshal(m.raw, &head.Annotations)
+		case "hasExtractedLicensingInfos":
+			err = each(m.raw, r.extracted)
+		case "packages":
+			packages = m.raw
+		case "relationships":
+			relationships = m.raw
+		default:
+			keepMember(&r.o.members, m, "")
 		}
-	}
-	for i := range doc.Packages {
-		if err := g.readSPDXPackage(&doc.Packages[i], named); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
-	root := ""
-	for _, r := range doc.Relationships {
-		to := r.To
-		if to == "NONE" || to == noAssertion || strings.HasPrefix(to, "DocumentRef-") {
-			continue
-		}
-		if r.From == spdxDocID {
-			if r.Type == "DESCRIBES" {
-				if root != "" || g.byID[to] == nil {
-					return nil, errorf(ReasonReference, "the document describes %.80q, which is not defined or not alone", to)
-				}
-				root = to
-			}
-			continue
-		}
-		if g.byID[r.From] == nil || g.byID[to] == nil {
-			return nil, errorf(ReasonReference, "%.80q %.40q %.80q: not both are packages of the document", r.From, r.Type, to)
-		}
-		switch r.Type {
-		case "DEPENDS_ON":
-			g.relations = append(g.relations, Relationship{r.From, DependsOn, to})
-		case "DEPENDENCY_OF":
-			g.relations = append(g.relations, Relationship{to, DependsOn, r.From})
-		case "CONTAINS":
-			g.relations = append(g.relations, Relationship{r.From, Contains, to})
-		case "CONTAINED_BY":
-			g.relations = append(g.relations, Relationship{to, Contains, r.From})
-		case "BUILD_TOOL_OF":
-			g.relations = append(g.relations, Relationship{to, BuiltWith, r.From})
+	if head.Version != "SPDX-2.3" {
+		return nil, errorf(ReasonVersion, "SPDX %.20q is not read here, only SPDX-2.3", head.Version)
+	}
+	if head.ID != spdxDocID {
+		return nil, errorf(ReasonFormat, "SPDXID of the document is %.40q, not %s", head.ID, spdxDocID)
+	}
+	if err := r.creation(&head); err != nil {
+		return nil, err
+	}
+	if packages != nil {
+		if err := each(packages, r.packageJSON); err != nil {
+			return nil, err
 		}
 	}
-	if root == "" {
+	if relationships != nil {
+		if err := each(relationships, r.relationship); err != nil {
+			return nil, err
+		}
+	}
+	for _, id := range head.Describes {
+		if id != r.root {
+			if err := r.describes(id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r.end(head.Name)
+}
+
+func (r *spdxReader) end(name string) (*Graph, error) {
+	if r.root == "" {
 		return nil, errorf(ReasonFormat, "no DESCRIBES: the document does not say what it is about")
 	}
-	g.root = root
-	return g, nil
+	r.g.root = r.root
+	if root := r.g.Root(); name != strings.TrimSuffix(root.Name+"-"+root.Version, "-") {
+		r.o.name = name
+	}
+	return r.g, nil
+}
+
+func (r *spdxReader) describes(id string) error {
+	if r.root != "" || r.g.byID[id] == nil {
+		return errorf(ReasonReference, "the document describes %.80q, which is not defined or not alone", id)
+	}
+	r.root = id
+	return nil
+}
+
+// keepCreation keeps what creationInfo says besides who and when, and those
+// creators that the graph has no place for.
+func (r *spdxReader) keepCreation(raw []byte) error {
+	list, err := members(raw)
+	if err != nil {
+		return jsonError(err)
+	}
+	for _, m := range list {
+		if m.name != "created" && m.name != "creators" {
+			keepMember(&r.o.metadata, m, "")
+		}
+	}
+	return nil
+}
+
+func (r *spdxReader) extracted(raw []byte) error {
+	var x spdxExtracted
+	if err := unmarshal(raw, &x); err != nil {
+		return err
+	}
+	if x.Name != "" && x.Name != noAssertion {
+		r.named[x.ID] = x.Name
+	}
+	own := make(map[string]spdxExtracted)
+	spdxLicense(License{Name: x.Name}, own)
+	if x.Name == "" {
+		spdxLicense(License{Expression: x.ID}, own)
+	}
+	if !same(raw, own[x.ID]) {
+		keepMember(&r.o.licenses, member{name: x.ID, raw: raw}, "")
+	}
+	return nil
+}
+
+func (r *spdxReader) packageJSON(raw []byte) error {
+	var p spdxPackage
+	if err := unmarshal(raw, &p); err != nil {
+		return err
+	}
+	foreign, err := r.pkg(&p)
+	if err != nil {
+		return err
+	}
+	// Keep what would not be written again as it is.
+	list, err := members(raw)
+	if err != nil {
+		return jsonError(err)
+	}
+	d := &document{graph: r.g, creation: r.g.Creation}
+	c, err := canonicalComponent(r.g.byID[p.ID])
+	if err != nil {
+		return err
+	}
+	b, err := compactJSON(d.spdxPackage(c, p.ID, "", make(map[string]spdxExtracted)))
+	if err != nil {
+		return errorf(ReasonFormat, "%v", err)
+	}
+	written, err := members(b)
+	if err != nil {
+		return jsonError(err)
+	}
+	var kept []member
+	for _, m := range list {
+		switch m.name {
+		case "annotations", "externalRefs":
+			continue
+		}
+		i := slices.IndexFunc(written, func(x member) bool { return x.name == m.name })
+		if i < 0 || !equalJSON(m.raw, written[i].raw) {
+			keepMember(&kept, m, r.g.byID[p.ID].held(m.name))
+		}
+	}
+	kept = append(kept, foreign...)
+	if kept != nil {
+		r.o.components[p.ID] = kept
+	}
+	return nil
+}
+
+func (r *spdxReader) relationship(raw []byte) error {
+	var rel spdxRelationship
+	if err := unmarshal(raw, &rel); err != nil {
+		return err
+	}
+	known, err := r.relate(rel)
+	if err != nil {
+		return err
+	}
+	if !known || !same(raw, rel) {
+		if known {
+			return nil // said in other words, or with a comment
+		}
+		r.o.relations = append(r.o.relations, bytes.Clone(raw))
+	}
+	return nil
+}
+
+// relate takes a relationship into the graph. It reports whether the graph
+// holds it.
+func (r *spdxReader) relate(rel spdxRelationship) (bool, error) {
+	g, from, to := r.g, rel.From, rel.To
+	if len(g.relations) == limits.SBOMRelationships || len(r.o.relations) == limits.SBOMRelationships {
+		return false, errorf(ReasonLimit, "more than %d relationships", limits.SBOMRelationships)
+	}
+	if from == spdxDocID && rel.Type == "DESCRIBES" {
+		return true, r.describes(to)
+	}
+	if to == spdxDocID && rel.Type == "DESCRIBED_BY" {
+		return true, r.describes(from)
+	}
+	if to == "NONE" || to == noAssertion {
+		return rel.Type == "DEPENDS_ON" && g.byID[from] != nil, r.known(from)
+	}
+	if err := r.known(from); err != nil {
+		return false, err
+	}
+	if err := r.known(to); err != nil {
+		return false, err
+	}
+	if g.byID[from] == nil || g.byID[to] == nil {
+		return false, nil // about files, snippets or other documents
+	}
+	switch rel.Type {
+	case "DEPENDS_ON":
+		g.relations = append(g.relations, Relationship{from, DependsOn, to})
+	case "DEPENDENCY_OF":
+		g.relations = append(g.relations, Relationship{to, DependsOn, from})
+	case "CONTAINS":
+		g.relations = append(g.relations, Relationship{from, Contains, to})
+	case "CONTAINED_BY":
+		g.relations = append(g.relations, Relationship{to, Contains, from})
+	case "BUILD_TOOL_OF":
+		g.relations = append(g.relations, Relationship{to, BuiltWith, from})
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// known fails unless an element has the identifier.
+func (r *spdxReader) known(id string) error {
+	if r.g.byID[id] != nil || id == spdxDocID || strings.HasPrefix(id, "DocumentRef-") {
+		return nil
+	}
+	if r.others == nil {
+		r.others = make(map[string]bool)
+		for _, m := range r.o.members {
+			if m.name == "files" || m.name == "snippets" {
+				err := each(m.raw, func(raw []byte) error {
+					var x struct{ SPDXID string }
+					err := unmarshal(raw, &x)
+					r.others[x.SPDXID] = true
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if !r.others[id] {
+		return errorf(ReasonReference, "relationship with %.80q, which is not defined", id)
+	}
+	return nil
 }
 
 func splitAnnotation(a spdxAnnotation) (Property, bool) {
@@ -363,54 +700,77 @@ func splitAnnotation(a spdxAnnotation) (Property, bool) {
 	return Property{nameUnescaper.Replace(name), value}, ok && a.Annotator == extraSubject
 }
 
-func (g *Graph) readSPDXCreation(doc *spdxDocument) error {
-	cr := &g.Creation
+func (r *spdxReader) creation(doc *spdxDocument) error {
+	cr := &r.g.Creation
 	t, err := time.Parse(time.RFC3339, doc.Creation.Created)
 	if err != nil {
 		return errorf(ReasonFormat, "creationInfo.created %.40q is not RFC 3339", doc.Creation.Created)
 	}
 	cr.Created = t.UTC()
+	var more []string
 	for _, s := range doc.Creation.Creators {
-		kind, name, _ := strings.Cut(s, ": ")
-		switch kind {
-		case "Person":
+		kind, name, ok := strings.Cut(s, ": ")
+		switch {
+		case ok && kind == "Person" && name != "":
 			cr.Authors = append(cr.Authors, parseSPDXParty(name))
-		case "Organization":
-			cr.Manufacturer = parseSPDXParty(name)
-		case "Tool":
-			if cr.Tool.Name == "" {
-				cr.Tool.Name = name
+		case ok && kind == "Organization" && cr.Manufacturer.IsZero():
+			if name != noAssertion {
+				cr.Manufacturer = parseSPDXParty(name)
 			}
+		case ok && kind == "Tool" && cr.Tool.Name == "":
+			cr.Tool.Name = oneLine(name)
+		default:
+			more = append(more, s)
 		}
 	}
+	if err := r.keepMore(&r.o.metadata, "creators", more, len(more)); err != nil {
+		return err
+	}
+	var others []spdxAnnotation
 	for _, a := range doc.Annotations {
 		p, ok := splitAnnotation(a)
 		if !ok {
-			continue
-		}
-		switch p.Name {
-		case extraPhase:
-			cr.Phase = p.Value
-		case extraMakerURL:
-			cr.Manufacturer.URL = p.Value
-		case extraTool:
-			cr.Tool.Name, cr.Tool.Version, _ = strings.Cut(p.Value, "\n")
-		default:
-			if s, ok := strings.CutPrefix(p.Name, extraAuthorURL); ok {
-				if i, err := strconv.Atoi(s); err == nil && 0 <= i && i < len(cr.Authors) {
-					cr.Authors[i].URL = p.Value
-				}
-			} else if err := g.readExtra(nil, p); err != nil {
-				return err
-			}
+			others = append(others, a)
+		} else if err := r.g.readCreationExtra(p); err != nil {
+			return err
 		}
 	}
+	return r.keepMore(&r.o.members, "annotations", others, len(others))
+}
+
+// keepMore keeps n elements of a list, which are added to those that are
+// written.
+func (r *spdxReader) keepMore(to *[]member, name string, list any, n int) error {
+	if n == 0 {
+		return nil
+	}
+	b, err := compactJSON(list)
+	if err != nil {
+		return errorf(ReasonFormat, "%v", err)
+	}
+	*to = append(*to, member{name: name, raw: b, more: true})
 	return nil
 }
 
-func (g *Graph) readSPDXPackage(p *spdxPackage, named map[string]string) error {
+func (r *spdxReader) license(s string) License {
+	switch {
+	case s == "" || s == noAssertion || s == "NONE":
+		return License{}
+	case r.named[s] != "":
+		return License{Name: r.named[s]}
+	}
+	return readLicense(License{Expression: s})
+}
+
+// pkg adds a package. It returns what the graph has no place for in lists that
+// it has a part of.
+func (r *spdxReader) pkg(p *spdxPackage) ([]member, error) {
+	g := r.g
+	if len(g.components) == limits.SBOMComponents {
+		return nil, errorf(ReasonLimit, "more than %d packages", limits.SBOMComponents)
+	}
 	if p.ID == "" || p.Name == "" || g.byID[p.ID] != nil || p.ID == spdxDocID {
-		return errorf(ReasonReference, "package %d (%.80q) has no name, no SPDXID, or one that is taken", len(g.components), p.Name)
+		return nil, errorf(ReasonReference, "package %d (%.80q) has no name, no SPDXID, or one that is taken", len(g.components), p.Name)
 	}
 	c := Component{ID: p.ID, Type: Library, Name: p.Name, Version: p.Version}
 	for t, purpose := range spdxPurposes {
@@ -428,49 +788,52 @@ func (g *Graph) readSPDXPackage(p *spdxPackage, named map[string]string) error {
 			alg = provenance.Algorithm(strings.ToLower(s.Algorithm))
 		}
 		if err := addDigest(&c.Digests, string(alg), strings.ToLower(s.Value)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	license := func(s string) License {
-		switch {
-		case s == "" || s == noAssertion || s == "NONE":
-			return License{}
-		case named[s] != "":
-			return License{Name: named[s]}
-		}
-		return License{Expression: s}
-	}
-	c.Declared, c.Concluded = license(p.Declared), license(p.Concluded)
+	c.Declared, c.Concluded = r.license(p.Declared), r.license(p.Concluded)
 	if p.Copyright != "" && p.Copyright != noAssertion && p.Copyright != "NONE" {
 		c.Copyright = strings.Split(p.Copyright, "\n")
 	}
+	var external []spdxExternal
 	for _, x := range p.External {
-		switch x.Type {
-		case "purl":
-			if c.PURL == "" {
-				c.PURL = x.Locator
-			}
-		case "cpe23Type", "cpe22Type":
+		switch {
+		case x.Type == "purl" && c.PURL == "" && x.Comment == "":
+			c.PURL = x.Locator
+		case x.Type == "cpe23Type" && x.Comment == "" && strings.HasPrefix(x.Locator, "cpe:2.3:") && !slices.Contains(c.CPEs, x.Locator):
 			c.CPEs = append(c.CPEs, x.Locator)
+		case x.Type == "cpe22Type" && !slices.Contains(c.CPEs, x.Locator):
+			c.CPEs = append(c.CPEs, x.Locator) // written as an annotation
+		default:
+			external = append(external, x)
 		}
 	}
 	g.Add(c)
+	r.o.named[p.ID] = p.ID
+	r.o.strange = r.o.strange || !ownID(p.ID, p.Name, p.Version)
 	added := g.byID[p.ID]
 	ours := false
+	var others []spdxAnnotation
 	for _, a := range p.Annotations {
 		pr, ok := splitAnnotation(a)
 		if !ok {
+			others = append(others, a)
 			continue
 		}
 		ours = true
 		if !strings.HasPrefix(pr.Name, prefix) {
 			added.Properties = append(added.Properties, pr)
 		} else if err := g.readExtra(added, pr); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if !ours && p.DownloadLocation != "" && p.DownloadLocation != noAssertion && p.DownloadLocation != "NONE" {
-		added.References = append(added.References, Reference{Kind: "distribution", URL: p.DownloadLocation})
+	if url := p.DownloadLocation; !ours && url != "" && url != noAssertion && url != "NONE" && oneLine(url) == url && !strings.Contains(url, " ") {
+		added.References = append(added.References, Reference{Kind: "distribution", URL: url})
 	}
-	return nil
+	var foreign []member
+	err := r.keepMore(&foreign, "externalRefs", external, len(external))
+	if err == nil {
+		err = r.keepMore(&foreign, "annotations", others, len(others))
+	}
+	return foreign, err
 }

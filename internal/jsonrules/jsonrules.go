@@ -494,10 +494,11 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 			}
 			prop := r.properties[string(name)]
 			if prop == nil {
-				if r.closed {
-					return &Error{Reason: ReasonSchema, Offset: base + p.Offset(), Path: "/" + pointer(string(name)), Msg: "the format has no such field"}
+				e := &Error{Reason: ReasonSchema, Offset: base + p.Offset(), Path: "/" + pointer(string(name)), Msg: "the format has no such field"}
+				if err := p.Unknown(name, r.names()...); err != nil || !r.closed {
+					return err
 				}
-				return p.Unknown(name, r.names()...)
+				return e
 			}
 			key := string(name)
 			if err := c.value(p, base, prop); err != nil {
@@ -583,8 +584,7 @@ func (r *rule) str(s []byte) string {
 		_, err := time.Parse(time.DateOnly, string(s))
 		ok = err == nil
 	case "idn-email":
-		at := strings.LastIndexByte(string(s), '@')
-		ok = at > 0 && at < len(s)-1
+		ok = IsEmail(string(s))
 	case "iri-reference", "uri":
 		ok = iri(string(s), r.format == "uri")
 	}
@@ -596,6 +596,15 @@ func (r *rule) str(s []byte) string {
 }
 
 func licence(id string) bool { return spdxlicense.ID(id) == id || spdxlicense.Exception(id) == id }
+
+// IsEmail reports whether s passes for an e-mail address.
+func IsEmail(s string) bool {
+	at := strings.LastIndexByte(s, '@')
+	return at > 0 && at < len(s)-1
+}
+
+// IsIRI reports whether s passes for an IRI or a relative reference.
+func IsIRI(s string) bool { return iri(s, false) }
 
 // iri is the grammar of RFC 3987 as far as url.Parse checks it, less the
 // characters that RFC 3986 keeps out of a URI.
