@@ -108,6 +108,9 @@ func readRPM(ctx context.Context, f *file, r *report) error {
 		}
 		return nil
 	})
+	if err == nil && len(findings) == 0 {
+		err = errors.New("no packages in it")
+	}
 	if err != nil || len(wanted) == 0 {
 		return err
 	}
