@@ -214,26 +214,38 @@ var headerNames = map[string]bool{
 	"x-amz-security-token": true, "private-token": true, "job-token": true,
 }
 
+// memberNames are the names in JSON whose values are secret, besides those that
+// say so in any case.
+var memberNames = map[string]bool{"auth": true, "pass": true, "pwd": true}
+
 // headerValue returns the span of the value of the HTTP header whose name ends
-// at the colon at i, as on a line of its own or in JSON. The scheme of an
+// at the colon at i, as on a line of its own or in JSON, or of the member of a
+// JSON object with a secret name. The scheme of an
 // authorization ("token", "Digest") is not part of it.
 func headerValue(text []byte, i int) (span, bool) {
 	const maxName = 32
 	end := i
 	if end > 0 && (text[end-1] == '"' || text[end-1] == '\'') {
 		end--
+		if end > 0 && text[end-1] == '\\' { // JSON in a string
+			end--
+		}
 	}
 	from := end
 	for from > 0 && end-from < maxName && isURLSafe(text[from-1]) {
 		from--
 	}
 	name := strings.ToLower(string(text[from:end]))
-	if !headerNames[name] {
-		return span{}, false
-	}
 	start := i + 1
-	for start < len(text) && (text[start] == ' ' || text[start] == '"' || text[start] == '\'') {
+	for start < len(text) && strings.IndexByte(" \"'\\", text[start]) >= 0 {
 		start++
+	}
+	if !headerNames[name] {
+		// A member of an object in JSON, whose value is a string.
+		quoted := end < i && from > 0 && text[from-1] == text[i-1] && text[start-1] == text[i-1]
+		if !quoted || !secretPart(name) && !memberNames[name] {
+			return span{}, false
+		}
 	}
 	to := start
 	for to < len(text) && strings.IndexByte("\r\n\"'", text[to]) < 0 {
@@ -269,18 +281,27 @@ func privateKey(text []byte, i int) (span, bool) {
 // SecretName reports whether the name of a variable, a flag or a query
 // parameter says that its value is secret.
 func SecretName(name string) bool {
-	upper := strings.ToUpper(name)
-	for _, part := range [...]string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PASSCODE", "CREDENTIAL", "APIKEY", "PRIVATEKEY", "ACCESSKEY"} {
-		if strings.Contains(upper, part) {
-			return true
-		}
+	if secretPart(name) {
+		return true
 	}
+	upper := strings.ToUpper(name)
 	if upper == "PWD" || upper == "OLDPWD" || upper == "SSH_AUTH_SOCK" {
 		return false
 	}
 	for word := range strings.FieldsFuncSeq(upper, func(r rune) bool { return r == '_' || r == '-' || r == '.' }) {
 		switch word {
 		case "KEY", "KEYS", "PASS", "PWD", "PAT", "AUTH", "COOKIE", "JWT", "DSN", "PIN", "OTP":
+			return true
+		}
+	}
+	return false
+}
+
+// secretPart reports whether a name has a part that can hardly mean anything but a secret.
+func secretPart(name string) bool {
+	upper := strings.ToUpper(name)
+	for _, part := range [...]string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PASSCODE", "CREDENTIAL", "APIKEY", "PRIVATEKEY", "ACCESSKEY"} {
+		if strings.Contains(upper, part) {
 			return true
 		}
 	}
@@ -327,76 +348,168 @@ func passwords(v string) []string {
 
 // ArgvSecrets returns the values that a command line gives to flags, variables,
 // headers and settings whose names are secret: --token=V, --token V, TOKEN=V,
-// "X-Token: V"; the password of -u USER:PASSWORD; and all of these in an argument
-// that is a command line itself, as sh -c has it.
+// "X-Token: V", /p:Password=V, //registry/:_authToken=V; the password of
+// -u USER:PASSWORD and pass:PASSWORD; and all of these in an argument that is a
+// command line itself, as sh -c has it.
 func ArgvSecrets(argv []string) []string {
-	out := argvSecrets(argv)
-	for _, arg := range argv {
-		words := strings.FieldsFunc(arg, func(r rune) bool { return strings.ContainsRune(" \t\r\n;&|()", r) })
-		if len(words) < 2 {
-			continue
+	var out []string
+	argvSecrets(argv, 0, func(_ int, v string) { out = append(out, v) })
+	return out
+}
+
+// Argv returns argv without secrets: those that s finds, and those that the
+// command line itself says are secret, however short.
+func (s *Set) Argv(argv []string) []string {
+	given := make([][]string, len(argv))
+	argvSecrets(argv, 0, func(i int, v string) { given[i] = append(given[i], v) })
+	out := make([]string, len(argv))
+	for i, arg := range argv {
+		var spans []span
+		for _, v := range given[i] {
+			spans = whole([]byte(arg), v, spans)
 		}
-		for _, v := range argvSecrets(words) {
-			// What a variable holds is not in the command line.
-			if v = strings.Trim(v, "\"'`"); !strings.HasPrefix(v, "$") {
-				out = append(out, v)
-			}
-		}
+		out[i] = string(replace([]byte(arg), s.find([]byte(arg), spans)))
 	}
 	return out
 }
 
-func argvSecrets(argv []string) []string {
-	var out []string
-	for i, arg := range argv {
-		if name, value, ok := strings.Cut(arg, ": "); ok && SecretName(name) && !strings.ContainsAny(name, "/ \t\n") {
-			out = append(out, value)
+// whole appends the spans of v in text where it is no part of a longer word.
+func whole(text []byte, v string, spans []span) []span {
+	for from := 0; ; {
+		i := bytes.Index(text[from:], []byte(v))
+		if i < 0 {
+			return spans
 		}
-		if (arg == "-u" || arg == "--user") && i+1 < len(argv) {
-			if _, pass, ok := strings.Cut(argv[i+1], ":"); ok && strings.Trim(pass, "0123456789") != "" { // not a user and a group
-				out = append(out, pass)
-			}
+		i += from
+		from = i + len(v)
+		if (i == 0 || !isWord(text[i-1]) || !isWord(v[0])) && (from == len(text) || !isWord(text[from]) || !isWord(v[len(v)-1])) {
+			spans = append(spans, span{i, from})
+		}
+	}
+}
+
+// maxShells is how deep command lines in arguments of command lines are read.
+const maxShells = 3
+
+// argvSecrets calls yield with each secret value and the argument that it is in.
+func argvSecrets(argv []string, depth int, yield func(i int, v string)) {
+	give := func(i int, v string) {
+		// In a shell's command line, what a variable holds is somewhere else.
+		if v != "" && (depth == 0 || !strings.HasPrefix(v, "$")) {
+			yield(i, v)
+		}
+	}
+	for i, arg := range argv {
+		next := "" // what may be the value of the flag that arg is
+		if i+1 < len(argv) {
+			next = argv[i+1]
+		}
+		switch flag := strings.TrimLeft(arg, "-"); {
+		case arg == "-u" || arg == "-U" || arg == "--user" || arg == "--proxy-user":
+			give(i+1, password(next))
+		case strings.HasPrefix(arg, "-u") && password(arg) != "" && !strings.ContainsAny(arg, "=/ "):
+			give(i, password(arg))
+		case flag != arg && secretFlag(flag) && !strings.HasPrefix(next, "-"),
+			strings.HasPrefix(arg, "//") && strings.Contains(arg, ":_") && secretFlag(arg): // npm config set
+			give(i+1, next)
+		}
+		if pass, ok := strings.CutPrefix(arg, "pass:"); ok { // as openssl has it
+			give(i, pass)
 		}
 		// The last of -ldflags=-X=main.token=V is the value.
 		for rest := arg; ; {
+			give(i, headerArgument(rest))
 			name, value, ok := strings.Cut(rest, "=")
-			flag := strings.TrimLeft(name, "-")
-			secret := SecretName(flag) && !strings.ContainsAny(flag, "/ \t\n")
-			switch {
-			case secret && ok:
-				out = append(out, value)
-			case secret && flag != arg && rest == arg && i+1 < len(argv) && !strings.HasPrefix(argv[i+1], "-"):
-				out = append(out, argv[i+1])
-			}
-			if secret || !ok {
+			if !ok {
 				break
+			}
+			if secretFlag(name) {
+				give(i, value)
+				break
+			}
+			if name == "--user" || name == "--proxy-user" {
+				give(i, password(value))
 			}
 			rest = value
 		}
+		if depth < maxShells {
+			if words := shellWords(arg); len(words) > 1 {
+				argvSecrets(words, depth+1, func(_ int, v string) { yield(i, v) })
+			}
+		}
 	}
-	return out
 }
 
-// Argv returns argv without secrets: those that s finds, and whatever is given to a flag or
-// a setting with a secret name, however short.
-func (s *Set) Argv(argv []string) []string {
-	out := make([]string, len(argv))
-	hide := false
-	for i, arg := range argv {
-		name, value, ok := strings.Cut(arg, "=")
-		flag := strings.TrimLeft(name, "-")
-		secret := SecretName(flag) && !strings.ContainsAny(flag, "/ \t\n")
-		switch {
-		case hide && !strings.HasPrefix(arg, "-"):
-			out[i] = Marker
-		case secret && ok && value != "":
-			out[i] = s.String(name) + "=" + Marker
-		default:
-			out[i] = s.String(arg)
-		}
-		hide = secret && !ok && flag != arg
+// secretFlag reports whether the last part of the name of a flag, of a
+// property or of a setting is secret: of --token, /p:Password and
+// //registry.npmjs.org/:_authToken.
+func secretFlag(name string) bool {
+	name = name[strings.LastIndexAny(name, "/:")+1:]
+	return SecretName(strings.TrimLeft(name, "-")) && !strings.ContainsAny(name, " \t\n")
+}
+
+// password returns the password of USER:PASSWORD. What has only digits is a
+// group, as of docker run --user 1000:1000.
+func password(s string) string {
+	if _, pass, ok := strings.Cut(s, ":"); ok && strings.Trim(pass, "0123456789") != "" {
+		return pass
 	}
-	return out
+	return ""
+}
+
+// headerArgument returns the value of "Name: value", and of a flag that ends in
+// a colon, -token:value, if the name is secret.
+func headerArgument(s string) string {
+	const maxName = 64
+	colon := strings.IndexByte(s[:min(len(s), maxName)], ':')
+	if colon <= 0 || strings.ContainsAny(s[:colon], " \t\n") || !secretFlag(s[:colon]) {
+		return ""
+	}
+	name, value := s[:colon], s[colon+1:]
+	if trimmed := strings.TrimLeft(value, " "); trimmed != value {
+		return trimmed
+	}
+	if name[0] == '-' || name[0] == '/' && strings.Count(name, "/") == 1 {
+		return value
+	}
+	return ""
+}
+
+// shellWords splits a text as a shell does: at white space and operators, but
+// not in quotes, which it takes away. What is in "$(…)" it takes for words too.
+func shellWords(s string) (words []string) {
+	if !strings.ContainsAny(s, " \t\r\n;&|()") {
+		return nil
+	}
+	var word []byte
+	quote, in := byte(0), false
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '\\' && quote != '\'' && i+1 < len(s):
+			i++
+			word, in = append(word, s[i]), true
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			} else {
+				word = append(word, c)
+			}
+		case c == '"' || c == '\'' || c == '`':
+			quote, in = c, true
+		case strings.IndexByte(" \t\r\n;&|()", c) >= 0:
+			if in {
+				words = append(words, string(word))
+			}
+			word, in = nil, false
+		default:
+			word, in = append(word, c), true
+		}
+	}
+	if in {
+		words = append(words, string(word))
+	}
+	return words
 }
 
 // URL returns raw without userinfo, fragment and secret query parameters. The

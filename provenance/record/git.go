@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,7 +39,10 @@ type GitState struct {
 
 	// Dirty are the paths, relative to Root, that differ from Tree or are not
 	// in it (and not ignored), or that the index tells git not to look at,
-	// sorted; an untracked directory is one path that ends in a slash. At most limits.DirtyFiles are listed; DirtyCount counts all.
+	// sorted; an untracked directory is one path that ends in a slash.
+	// ".git/info/attributes" is among them if there are attributes that
+	// nobody committed: they can hide changes. At most limits.DirtyFiles are
+	// listed; DirtyCount counts all.
 	Dirty      []string `json:"dirty,omitempty"`
 	DirtyCount int      `json:"dirtyCount,omitempty"`
 
@@ -180,6 +186,9 @@ var gitConfig = []string{
 	"core.untrackedCache=false",
 	"core.trustctime=true", // these two say what git takes for changed
 	"core.checkStat=default",
+	"core.autocrlf=false", // and these, what it takes for the same bytes
+	"core.safecrlf=false",
+	"core.excludesFile=/dev/null",
 	"core.alternateRefsCommand=",
 	"diff.external=",
 	"protocol.allow=never",         // a partial clone fetches what it lacks, over any transport
@@ -285,6 +294,14 @@ func (s *GitState) readRemotes(ctx context.Context, t *tool) error {
 // name: there is no other way to.
 func (s *GitState) readStatus(ctx context.Context, t *tool, environ environment) error {
 	config := slices.Clone(gitConfig)
+	if runtime.GOOS != "windows" {
+		// A file system that has modes, links and names in two cases shows
+		// what is changed about them.
+		config = append(config, "core.fileMode=true", "core.symlinks=true")
+		if runtime.GOOS == "linux" {
+			config = append(config, "core.ignoreCase=false")
+		}
+	}
 	out, over, err := t.run(ctx, "config", "--null", "--name-only", "--get-regexp", `^filter\.`)
 	if exit, ok := errors.AsType[*exitError](err); err != nil && (!ok || exit.code != 1) || over {
 		return errors.Join(err, tooMuch(over))
@@ -328,6 +345,13 @@ func (s *GitState) readStatus(ctx context.Context, t *tool, environ environment)
 			dirty[string(entry[2:])] = true
 		}
 	}
+	// Nobody has committed these attributes, and by them git may take other
+	// bytes for those of the commit (ident, working-tree-encoding, eol).
+	if some, err := t.hasAttributes(ctx); err != nil {
+		return err
+	} else if some {
+		dirty[".git/info/attributes"] = true
+	}
 	s.DirtyCount = len(dirty)
 	for _, name := range slices.Sorted(maps.Keys(dirty)) {
 		if len(s.Dirty) == limits.DirtyFiles {
@@ -336,6 +360,26 @@ func (s *GitState) readStatus(ctx context.Context, t *tool, environ environment)
 		s.Dirty = append(s.Dirty, strings.ToValidUTF8(name, "\uFFFD"))
 	}
 	return nil
+}
+
+// hasAttributes reports whether there are attributes beside those in the tree.
+func (t *tool) hasAttributes(ctx context.Context) (bool, error) {
+	out, over, err := t.run(ctx, "rev-parse", "--git-path", "info/attributes")
+	if err != nil || over {
+		return false, errors.Join(err, tooMuch(over))
+	}
+	file := filepath.FromSlash(strings.TrimSuffix(string(out), "\n"))
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(t.dir, file)
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return !info.Mode().IsRegular() || info.Size() > 0, nil
 }
 
 func tooMuch(over bool) error {

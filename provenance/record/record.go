@@ -203,6 +203,11 @@ func Run(ctx context.Context, step Step) (*Record, error) {
 		Argv: secrets.Argv(step.Argv), Dir: secrets.String(p.dir),
 		ExitCode: -1, Git: step.Git.clone(), Go: step.Go.clone(),
 	}
+	if o.Go != nil {
+		for name, v := range o.Go.Settings {
+			o.Go.Settings[name] = secrets.Argv([]string{v})[0]
+		}
+	}
 	var childEnv []string
 	o.Environment, o.PassedEnv, childEnv = step.environment(env, secrets)
 	if o.Program, err = p.describeProgram(ctx, program, secrets); err != nil {
@@ -384,10 +389,11 @@ func (s *Step) environment(env environment, secrets *redact.Set) (recorded map[s
 		}
 		seen[name] = true
 		child = append(child, name+"="+v)
-		if v = secrets.String(v); v != "" && redact.SecretName(name) {
-			v = redact.Marker
+		shown := secrets.Argv([]string{v})[0] // GOFLAGS is a part of a command line
+		if v != "" && redact.SecretName(name) {
+			shown = redact.Marker
 		}
-		recorded[name] = v
+		recorded[name] = shown
 	}
 	for _, name := range s.PassEnv {
 		if v, ok := env.get(name); ok && !seen[name] {
