@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
-	"fmt"
 	"hash"
 	"io"
-	"os"
 	"path/filepath"
+
+	"github.com/hallmark-build/hallmark/internal/regular"
 )
 
 // An Artifact is a file or another resource, by its digests.
@@ -31,14 +31,7 @@ func (a Artifact) Descriptor() ResourceDescriptor {
 // The result describes the bytes that were read. Who goes on to use the file
 // must use those bytes: [DigestReader] digests them on their way.
 func DigestFile(ctx context.Context, path string) (Artifact, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return Artifact{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return Artifact{}, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return Artifact{}, err
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
 )
 
@@ -42,18 +42,13 @@ func AppendBundle(ctx context.Context, path string, envelopes ...[]byte) error {
 		return err
 	}
 	defer unlock()
-	info, err := os.Stat(path) // a pipe would block in Open
-	if errors.Is(err, fs.ErrNotExist) {
+	old, info, err := regular.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return replace(path, 0o644, nil, envelopes)
-	}
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return fail(ReasonBundle, "%s: not a regular file", path)
-	}
-	old, err := os.Open(path)
-	if err != nil {
+	case errors.Is(err, regular.ErrNot):
+		return fail(ReasonBundle, "%v", err)
+	case err != nil:
 		return err
 	}
 	defer old.Close()

@@ -7,14 +7,15 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
 	"github.com/hallmark-build/hallmark/internal/keyfile"
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 )
 
 // rsaBits is the size of the RSA keys that GenerateKey makes: 128 bits of
@@ -66,22 +67,14 @@ func ParsePrivateKey(data []byte, passphrase func() ([]byte, error)) (crypto.Sig
 // read it is not refused, since secrets mounted into containers are often so;
 // use a passphrase there.
 func ReadPrivateKey(path string, passphrase func() ([]byte, error)) (crypto.Signer, Scheme, error) {
-	// A pipe would block in Open.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, "", err
+	f, info, err := regular.Open(path)
+	if errors.Is(err, regular.ErrNot) {
+		return nil, "", fail(ReasonKey, "%v", err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, "", fail(ReasonKey, "%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
 	if err != nil {
 		return nil, "", err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return nil, "", err
-	}
 	if mode := info.Mode(); runtime.GOOS != "windows" && mode.Perm()&0o022 != 0 {
 		return nil, "", fail(ReasonKeyPermissions, "%s: others may write this private key (mode %04o); chmod go-w it", path, mode.Perm())
 	}

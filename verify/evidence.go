@@ -16,6 +16,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/dsse"
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/internal/sigstore"
 	"github.com/hallmark-build/hallmark/provenance"
 )
@@ -407,7 +408,7 @@ func (e *Evidence) read(ctx context.Context, list []location) ([][]byte, error) 
 
 func (e *Evidence) readFile(ctx context.Context, out [][]byte, list []location) ([][]byte, error) {
 	file := &e.files[list[0].file]
-	f, info, err := openRegular(file.path)
+	f, info, err := regular.Open(file.path)
 	if err != nil {
 		return nil, gone(err)
 	}
@@ -482,22 +483,4 @@ func (e *Evidence) note(n Note) {
 	} else {
 		e.over++
 	}
-}
-
-// openRegular opens a file that must be regular: a FIFO would block, and a
-// device has no size.
-func openRegular(path string) (*os.File, os.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: not a regular file", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, info, nil
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -14,19 +13,13 @@ import (
 	"time"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 )
 
 // ReadPolicy reads the policy in the file at path, as [ParsePolicy] does. An
 // error of reading the file is returned as it is.
 func ReadPolicy(path string) (*Policy, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // a FIFO would block
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 )
 
 // ReadEvidence indexes the attestations in files and, recursively, in
@@ -316,7 +317,7 @@ func (rd *reading) newBlock() []byte {
 // cutLines hands out a file in pieces of whole lines.
 func (rd *reading) cutLines(ctx context.Context, i int32) error {
 	file := &rd.e.files[i]
-	f, info, err := openRegular(file.path)
+	f, info, err := regular.Open(file.path)
 	if err != nil {
 		return err
 	}
@@ -438,7 +439,7 @@ func (rd *reading) index(ctx context.Context, p *piece) {
 // indexFile reads and indexes a file that is one attestation.
 func (rd *reading) indexFile(p *piece, note func(int, string)) {
 	file := &rd.e.files[p.file]
-	f, info, err := openRegular(file.path)
+	f, info, err := regular.Open(file.path)
 	if err != nil {
 		p.err = err
 		return

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hallmark-build/hallmark/examples/internal/cli"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/provenance/layout"
 	"github.com/hallmark-build/hallmark/verify/cel"
 	"github.com/hallmark-build/hallmark/verify/intoto"
@@ -211,14 +212,7 @@ func (a *arguments) readKeys() ([]layout.Key, error) {
 
 // readFile reads a regular file of up to 64 MiB.
 func readFile(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > 64<<20 {
-		return nil, fmt.Errorf("%s: want a regular file of up to 64 MiB", name)
-	}
-	return os.ReadFile(name)
+	return regular.Read(name, 64<<20)
 }
 
 func show(out io.Writer, s *intoto.Summary, loud bool) {

@@ -48,6 +48,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/filetree"
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 )
 
 // An Error says why a package was not looked into.
@@ -170,17 +171,14 @@ func (u *unpacker) file(path string, info os.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return &Error{Reason: ReasonFormat, Msg: "neither a regular file nor a directory"}
 	}
-	f, err := os.Open(path)
+	f, info, err := regular.Open(path)
+	if errors.Is(err, regular.ErrNot) {
+		return &Error{Reason: ReasonFormat, Msg: "not a regular file"}
+	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return &Error{Reason: ReasonFormat, Msg: "not a regular file"}
-	}
 	head := make([]byte, 512)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
 )
 
@@ -57,12 +58,8 @@ func (u *unpacker) layoutDir(path string) error {
 		if !info.Mode().IsRegular() {
 			return nil, 0, &Error{Reason: ReasonSpecial, Name: name, Msg: "not a regular file"}
 		}
-		f, err := root.Open(name)
+		f, info, err := regular.OpenIn(root, name)
 		if err != nil {
-			return nil, 0, err
-		}
-		if info, err = f.Stat(); err != nil {
-			f.Close()
 			return nil, 0, err
 		}
 		return f, info.Size(), nil

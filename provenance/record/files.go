@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -152,7 +153,7 @@ func (p *place) digestOne(ctx context.Context, name string) ([]provenance.Resour
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%q: neither a file nor a directory", name)
 	}
-	f, err := p.root.OpenFile(name, os.O_RDONLY|nonBlock, 0)
+	f, _, err := regular.OpenIn(p.root, name)
 	if err != nil {
 		return nil, err
 	}

@@ -21,5 +21,3 @@ func awaitExit(cmd *exec.Cmd) (reaped bool) {
 }
 
 func status(s *os.ProcessState) (code int, signal string) { return s.ExitCode(), "" }
-
-const nonBlock = 0

@@ -29,6 +29,3 @@ func status(s *os.ProcessState) (code int, signal string) {
 	}
 	return s.ExitCode(), ""
 }
-
-// nonBlock keeps the opening of a FIFO that took a file's place from blocking.
-const nonBlock = syscall.O_NONBLOCK

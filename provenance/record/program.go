@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/hallmark-build/hallmark/internal/regular"
 )
 
 // environment is a list of NAME=value. A later entry overrides an earlier one.
@@ -67,14 +69,7 @@ func lookPath(name, dir string, env environment) (string, error) {
 
 // digestFile returns the SHA-256 of the regular file at path.
 func digestFile(ctx context.Context, path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "digest", Path: path, Err: fs.ErrInvalid}
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
+	f, info, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -597,7 +597,7 @@ func mustBeGone(t *testing.T, output string) {
 	if err != nil {
 		t.Fatalf("no process id in %q", output)
 	}
-	for deadline := time.Now().Add(2 * time.Second); alive(pid); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); alive(pid); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d is still there", pid)
 		}

@@ -31,7 +31,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -48,6 +47,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
 	"github.com/hallmark-build/hallmark/internal/webclient"
 )
@@ -406,15 +406,7 @@ func (u *updater) read(name string) []byte {
 	if u.cache == "" {
 		return nil
 	}
-	f, err := os.Open(filepath.Join(u.cache, name))
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > limits.TUFMetadata {
-		return nil
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limits.TUFMetadata))
+	data, err := regular.Read(filepath.Join(u.cache, name), limits.TUFMetadata)
 	if err != nil || len(data) == 0 {
 		return nil
 	}
