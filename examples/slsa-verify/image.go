@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hallmark-build/hallmark/internal/regular"
+	"github.com/hallmark-build/hallmark/internal/strictjson"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/verify"
 	"github.com/hallmark-build/hallmark/verify/slsa"
@@ -30,14 +31,21 @@ type manifest struct {
 	Layers    []descriptor `json:"layers"`
 }
 
+// maxBlob is the largest document of a layout that is read, and maxAttached the
+// most bytes that are read of what is attached to an image.
+const (
+	maxBlob     = 64 << 20
+	maxAttached = 256 << 20
+)
+
 // blob reads a blob of an OCI layout. What comes back has the digest.
-func blob(layout, digest string) ([]byte, error) {
+func blob(layout *os.Root, digest string) ([]byte, error) {
 	d, err := provenance.ParseDigest(digest)
 	if err != nil || d.Algorithm() != provenance.SHA256 && d.Algorithm() != provenance.SHA512 {
-		return nil, fmt.Errorf("%s: want a digest by sha256 or sha512, found %q", layout, digest)
+		return nil, fmt.Errorf("want a digest by sha256 or sha512, found %q", digest)
 	}
-	path := filepath.Join(layout, "blobs", string(d.Algorithm()), d.Value())
-	data, err := readLimited(path)
+	path := filepath.Join("blobs", string(d.Algorithm()), d.Value())
+	data, err := regular.ReadIn(layout, path, maxBlob)
 	if err != nil {
 		return nil, err
 	}
@@ -52,13 +60,21 @@ const most = 10_000
 
 // find returns the image of a layout and what is attached to it: the blobs of
 // manifests whose subject it is. Nothing attached is trusted.
+//
+// Everything is read strictly and from within the layout: what is verified
+// must be what every other reader of the layout sees.
 func find(layout, want string) (image string, attached [][]byte, err error) {
-	data, err := readLimited(filepath.Join(layout, "index.json"))
+	root, err := os.OpenRoot(layout)
+	if err != nil {
+		return "", nil, err
+	}
+	defer root.Close()
+	data, err := regular.ReadIn(root, "index.json", maxBlob)
 	if err != nil {
 		return "", nil, err
 	}
 	var index manifest
-	if err := json.Unmarshal(data, &index); err != nil {
+	if err := strictjson.Into(data, maxBlob, &index); err != nil {
 		return "", nil, fmt.Errorf("%s: index.json: %w", layout, err)
 	}
 	var images []string
@@ -71,12 +87,12 @@ func find(layout, want string) (image string, attached [][]byte, err error) {
 			continue
 		}
 		seen[d.Digest] = true
-		data, err := blob(layout, d.Digest)
+		data, err := blob(root, d.Digest)
 		if err != nil {
-			return "", nil, err
+			return "", nil, fmt.Errorf("%s: %w", layout, err)
 		}
 		var m manifest
-		if err := json.Unmarshal(data, &m); err != nil {
+		if err := strictjson.Into(data, maxBlob, &m); err != nil {
 			continue // another kind of document
 		}
 		switch {
@@ -99,13 +115,18 @@ func find(layout, want string) (image string, attached [][]byte, err error) {
 	default:
 		return "", nil, fmt.Errorf("%s: %d images, name one as LAYOUT@sha256:DIGEST", layout, len(images))
 	}
+	size, taken := 0, map[string]bool{}
 	for _, l := range referrers[image] {
-		if !strings.HasPrefix(l.MediaType, "application/vnd.dev.sigstore.bundle") && !strings.Contains(l.MediaType, "dsse") && !strings.Contains(l.MediaType, "in-toto") {
+		if taken[l.Digest] || !strings.HasPrefix(l.MediaType, "application/vnd.dev.sigstore.bundle") && !strings.Contains(l.MediaType, "dsse") && !strings.Contains(l.MediaType, "in-toto") {
 			continue
 		}
-		data, err := blob(layout, l.Digest)
+		taken[l.Digest] = true
+		data, err := blob(root, l.Digest)
 		if err != nil {
-			return "", nil, err
+			return "", nil, fmt.Errorf("%s: %w", layout, err)
+		}
+		if size += len(data); size > maxAttached || len(taken) > most {
+			return "", nil, fmt.Errorf("%s: more than %d documents, or %d bytes of them, are attached to %s", layout, most, maxAttached, image)
 		}
 		attached = append(attached, data)
 	}
@@ -150,7 +171,7 @@ func (p *program) image(args []string) error {
 			return err
 		}
 	}
-	if err := p.report(f, "image", rest[0], r, err); err != nil {
+	if err := p.report(f, "image", layout+"@"+image, r, err); err != nil {
 		return err
 	}
 	return p.passed()
