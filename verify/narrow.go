@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,11 +16,14 @@ import (
 // and inputs, raise thresholds, shorten ages and the expiry, add requirements,
 // conditions, rules, revocations, and stages about others.
 //
-// What child accepts satisfies p, where a threshold or a list of requirements
-// in p is read as "at least these". Whatever does not evidently narrow p is a
-// [*PolicyError] with reason [PolicyWider] that names the field: texts are
-// compared as they are, so a pattern or a condition is either the same or
-// another.
+// What child accepts satisfies p, where a threshold in p is read as "at
+// least". Whatever does not evidently narrow p is a [*PolicyError] with reason
+// [PolicyWider] that names the field: texts are compared as they are, so a
+// pattern or a condition is either the same or another. Not everything that
+// asks for more is narrower: with fewer names in a flow, what came by it need
+// no longer be tested, and the statement of a requirement that is added may be
+// what brings the material, the product or the organization that p wants to see
+// in another.
 //
 // Requirements that look at every statement (which: newest, all, none), and
 // conditions that look at signers, are not monotonic: with them, taking a
@@ -47,6 +52,7 @@ type narrowing struct {
 	frozenAll bool
 	frozen    map[string]bool
 	why       string
+	complete  bool // p has a requirement that inventories must vouch for
 }
 
 // wider records the first thing that is not narrower.
@@ -77,6 +83,13 @@ func (n *narrowing) findFrozen() {
 					n.frozen[s] = true
 				}
 				n.why = path + " depends on no statement being left out"
+			}
+			// Of two inventories the one that misses something is believed.
+			if r.Complete && n.p.Inventory != nil {
+				n.complete = true
+				for _, s := range n.p.Inventory.Signers {
+					n.frozen[s] = true
+				}
 			}
 		}
 	}
@@ -110,8 +123,13 @@ func (n *narrowing) head() {
 	}
 	if p.Inventory != nil && c.Inventory != nil {
 		n.subset("inventory.signers", c.Inventory.Signers, p.Inventory.Signers, "signer")
-		if c.Inventory.MaxAge > p.Inventory.MaxAge {
+		switch {
+		case c.Inventory.MaxAge > p.Inventory.MaxAge:
 			n.wider("inventory.maxAge", "want at most %s", p.Inventory.MaxAge)
+		case n.complete && c.Inventory.MaxAge != p.Inventory.MaxAge:
+			n.wider("inventory.maxAge", "want %s: an older inventory may list what is withheld", p.Inventory.MaxAge)
+		case n.complete && !sameSet(c.Inventory.Signers, p.Inventory.Signers):
+			n.wider("inventory.signers", "want the same: any inventory may list what is withheld")
 		}
 	}
 	n.sigstore()
@@ -267,13 +285,12 @@ func (n *narrowing) inputs() {
 
 func (n *narrowing) stages() {
 	for _, name := range slices.Sorted(maps.Keys(n.p.Stages)) {
-		path := join("stages", name)
 		p, c := n.p.Stages[name], n.c.Stages[name]
 		if c == nil || p == nil {
 			n.wider("stages", "the stage %q is missing", name)
 			return
 		}
-		n.stage(path, p, c)
+		n.stage(name, p, c)
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.c.Stages)) {
 		if c := n.c.Stages[name]; n.p.Stages[name] == nil && (c == nil || len(c.About) == 0) {
@@ -282,7 +299,8 @@ func (n *narrowing) stages() {
 	}
 }
 
-func (n *narrowing) stage(path string, p, c *Stage) {
+func (n *narrowing) stage(name string, p, c *Stage) {
+	path := join("stages", name)
 	switch {
 	case len(c.Requires) < len(p.Requires):
 		n.wider(path+".requires", "want at least %d requirements, in the same order", len(p.Requires))
@@ -290,8 +308,9 @@ func (n *narrowing) stage(path string, p, c *Stage) {
 	case (c.Contains == nil) != (p.Contains == nil):
 		n.wider(path+".contains", "that one decides whether the library looks inside")
 		return
-	case c.Contains != nil && c.Contains.Members != p.Contains.Members && c.Contains.Members != "":
-		n.wider(path+".contains.members", "want %q, or all", p.Contains.Members)
+	case c.Contains != nil && cmp.Or(c.Contains.Members, "**") != cmp.Or(p.Contains.Members, "**"):
+		// More members are more that may come from where something must.
+		n.wider(path+".contains.members", "want %q", cmp.Or(p.Contains.Members, "**"))
 	case c.Many && !p.Many:
 		n.wider(path+".many", "that one wants a single run")
 	case c.Optional && !p.Optional:
@@ -307,8 +326,20 @@ func (n *narrowing) stage(path string, p, c *Stage) {
 	}
 	n.subset(path+".inputs", c.Inputs, p.Inputs, "input")
 	n.subset(path+".after", p.After, c.After, "stage to come after")
+	if len(p.About) == 0 {
+		for _, a := range c.After {
+			if !slices.Contains(p.After, a) {
+				n.wider(path+".after", "a statement of %q could then be a material here", a)
+			}
+		}
+	}
 	for i := range p.Requires {
 		n.requirement(fmt.Sprintf("%s.requires[%d]", path, i), &p.Requires[i], &c.Requires[i])
+	}
+	for i := len(p.Requires); i < len(c.Requires); i++ {
+		if why := n.standIn(name, p); why != "" && c.Requires[i].Which != "none" {
+			n.wider(fmt.Sprintf("%s.requires[%d]", path, i), "its statements could be those %s; add a stage that is about %q instead", why, name)
+		}
 	}
 	if len(c.From) != len(p.From) {
 		n.wider(path+".from", "want the same stages")
@@ -325,23 +356,79 @@ func (n *narrowing) stage(path string, p, c *Stage) {
 		switch {
 		case f.Optional && !g.Optional:
 			n.wider(at+".optional", "that one wants something from %q", f.Stage)
-		case g.Materials != "" && f.Materials != g.Materials:
+		// What does not come by this flow may come by an input, and is then
+		// not among what the stage is used for and others are about.
+		case f.Materials != g.Materials:
 			n.wider(at+".materials", "want %q", g.Materials)
-		case (g.Names != "" || len(g.Map) > 0) && (f.Names != g.Names || !maps.Equal(f.Map, g.Map)):
+		case f.Names != g.Names || !maps.Equal(f.Map, g.Map):
 			n.wider(at, "want names tied in the same way")
 		}
 	}
 	for _, a := range p.About {
-		// A pattern says what must be covered, so less of it is wider.
-		if !slices.ContainsFunc(c.About, func(b About) bool {
-			return b.Stage == a.Stage && (b.Products == a.Products || b.Products == "") && (b.All || !a.All)
-		}) {
-			n.wider(path+".about", "want it to cover what it does there of %q", a.Stage)
+		// A pattern says what must be covered, so less of it is wider; and
+		// what must be there, so more of it is too.
+		if !slices.Contains(c.About, a) {
+			n.wider(path+".about", "want it to cover what it does there of %q, and that to be there", a.Stage)
 		}
 	}
-	if len(p.About) == 0 && len(c.About) > 0 {
+	switch {
+	case len(p.About) == 0 && len(c.About) > 0:
 		n.wider(path+".about", "there the stage is about none")
+	case p.Many && len(c.About) > len(p.About):
+		if why := n.standIn(name, p); why != "" {
+			n.wider(path+".about", "the statements about what is added could be those %s", why)
+		}
 	}
+}
+
+// standIn says what statements that p does not ask for could do in a stage of
+// p: be those of which p wants one to say something. It returns "" where p
+// wants what it wants of each.
+func (n *narrowing) standIn(name string, p *Stage) string {
+	for _, f := range p.From {
+		if !f.Optional {
+			return fmt.Sprintf("that something comes from %q to", f.Stage)
+		}
+	}
+	if len(p.Products) > 0 {
+		return "that make the products"
+	}
+	for _, in := range slices.Sorted(maps.Keys(n.p.Inputs)) {
+		if n.p.Inputs[in].ListedBy == name {
+			return fmt.Sprintf("that list the input %q", in)
+		}
+	}
+	for _, other := range slices.Sorted(maps.Keys(n.p.Stages)) {
+		if o := n.p.Stages[other]; o != nil && slices.ContainsFunc(o.About, func(a About) bool { return a.Stage == name && a.Products != "" }) {
+			return fmt.Sprintf("that make what %q is about", other)
+		}
+	}
+	for i, r := range n.p.Rules {
+		switch {
+		case slices.Contains(r.Over, name):
+			return fmt.Sprintf("that rules[%d] counts organizations of", i)
+		case n.reads(r.Condition, name):
+			return fmt.Sprintf("that rules[%d] looks at", i)
+		}
+	}
+	return ""
+}
+
+var stageInCondition = regexp.MustCompile(`stages\s*\.\s*[A-Za-z0-9_]+`)
+
+// reads reports whether a condition may look at the statements of a stage: it
+// names it, or uses the stages otherwise than by name.
+func (n *narrowing) reads(condition, name string) bool {
+	if strings.Contains(condition, name) {
+		return true
+	}
+	rest := stageInCondition.ReplaceAllStringFunc(condition, func(m string) string {
+		if at := strings.LastIndexFunc(m, func(r rune) bool { return r == '.' || r <= ' ' }); n.p.Stages[m[at+1:]] != nil {
+			return ""
+		}
+		return m
+	})
+	return strings.Contains(rest, "stages")
 }
 
 func (n *narrowing) requirement(path string, p, c *Requirement) {
@@ -381,6 +468,8 @@ func (n *narrowing) requirement(path string, p, c *Requirement) {
 		n.wider(path+".signers", "want the same, since %q looks at every statement by them", p.Which)
 	case !sameSet(types(c), types(p)):
 		n.wider(path+".types", "want the same, since %q looks at every statement of them", p.Which)
+	case !sameSet(c.Builders, p.Builders):
+		n.wider(path+".builders", "want the same, since %q looks at every statement that names them", p.Which)
 	case c.MaxAge != p.MaxAge:
 		n.wider(path+".maxAge", "want %s, since %q looks at every statement that is no older", p.MaxAge, p.Which)
 	case which(p) == "none" && len(c.Where) != len(p.Where):

@@ -61,9 +61,9 @@ func TestNarrowIsNarrower(t *testing.T) {
 	}
 }
 
-// asksForMore reports whether the narrower policy has a run of more votes: such
-// a run satisfies the other policy when thresholds are read as "at least", which
-// the engine does not.
+// asksForMore reports whether the narrower policy wants more votes for a
+// requirement of the other: such a run satisfies that one when thresholds are
+// read as "at least", which the engine does not.
 func asksForMore(wide, narrow *verify.Policy) bool {
 	for name, s := range narrow.Stages {
 		o := wide.Stages[name]
@@ -71,7 +71,7 @@ func asksForMore(wide, narrow *verify.Policy) bool {
 			continue // about others: it adds no votes to another stage
 		}
 		for i, r := range s.Requires {
-			if i >= len(o.Requires) || max(r.Threshold, 1) != max(o.Requires[i].Threshold, 1) {
+			if i < len(o.Requires) && max(r.Threshold, 1) != max(o.Requires[i].Threshold, 1) {
 				return true
 			}
 		}

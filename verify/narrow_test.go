@@ -55,8 +55,17 @@ func TestNarrow(t *testing.T) {
 		{"none for any", nil, func(p *Policy) { build(p).Which = "none" }, "which"},
 		{"any for newest", nil, func(p *Policy) { p.Stages["test"].Requires[0].Which = "" }, "which"},
 		{"not complete", nil, func(p *Policy) { p.Stages["test"].Requires[0].Complete = false }, "complete"},
-		{"a requirement more", nil, func(p *Policy) {
+		{"a requirement more", func(p *Policy) { p.Rules = nil }, func(p *Policy) {
+			p.Stages["test"].Requires = append(p.Stages["test"].Requires, Requirement{Type: "x", Signers: []string{"ci"}})
+		}, ""},
+		{"a requirement more that could bring an organization", nil, func(p *Policy) {
+			p.Stages["test"].Requires = append(p.Stages["test"].Requires, Requirement{Type: "x", Signers: []string{"ci"}})
+		}, "stages.test.requires[1]: wider"},
+		{"a requirement more that could bring the products", nil, func(p *Policy) {
 			p.Stages["build"].Requires = append(p.Stages["build"].Requires, Requirement{Type: "x", Signers: []string{"ci"}})
+		}, "stages.build.requires[1]: wider"},
+		{"something more that must not be", nil, func(p *Policy) {
+			p.Stages["build"].Requires = append(p.Stages["build"].Requires, Requirement{Type: "x", Signers: []string{"ci"}, Which: "none", Where: []string{"x"}, Complete: true})
 		}, ""},
 		{"a requirement less", nil, func(p *Policy) { p.Stages["docs"].Requires = nil }, "stages.docs.requires"},
 		{"an input less", nil, func(p *Policy) { delete(p.Inputs, "modules"); p.Stages["docs"].Inputs = nil }, ""},
@@ -87,11 +96,11 @@ func TestNarrow(t *testing.T) {
 		{"a key valid for less", monotonic(func(*Policy) {}), monotonic(func(p *Policy) {
 			p.Principals["tester"].Keys[1].ValidFrom = p.Principals["tester"].Keys[1].ValidFrom.Add(time.Hour)
 		}), ""},
-		{"an identity that a pattern could match", nil, func(p *Policy) {
+		{"an identity that a pattern could match", monotonic(func(*Policy) {}), monotonic(func(p *Policy) {
 			x := p.Principals["ci"]
 			x.Identity = nil
 			p.Principals["ci"] = x
-		}, "one of the patterns could now match it"},
+		}), "one of the patterns could now match it"},
 		{"a revocation", monotonic(func(*Policy) {}), monotonic(func(p *Policy) { p.Revoked = append(p.Revoked, Revocation{Builder: "x"}) }), ""},
 		{"a revocation that hides", nil, func(p *Policy) { p.Revoked = append(p.Revoked, Revocation{Builder: "x"}) }, "revoked[5]"},
 		{"a revocation less", nil, func(p *Policy) { p.Revoked = p.Revoked[1:] }, "revoked[0] there is not here"},
@@ -112,13 +121,16 @@ func TestNarrow(t *testing.T) {
 		{"complete", func(p *Policy) { p.Stages["build"].Products, p.Stages["build"].Complete = nil, false }, nil, ""},
 		{"another final stage", nil, func(p *Policy) { p.Final = "build" }, "final"},
 		{"narrower about", nil, func(p *Policy) { p.Stages["test"].About[0].Products = "x" }, "stages.test.about"},
-		{"wider about", nil, func(p *Policy) { p.Stages["test"].About[1].Products = "" }, ""},
+		{"wider about", nil, func(p *Policy) { p.Stages["test"].About[1].Products = "" }, "stages.test.about"},
+		{"more about", nil, func(p *Policy) {
+			p.Stages["test"].About = append(p.Stages["test"].About, About{Stage: p.Stages["test"].About[1].Stage})
+		}, ""},
 		{"another source", nil, func(p *Policy) { p.Stages["package"].From[0].Stage = "test" }, "stages.package.from[0]"},
 		{"stricter flow", nil, func(p *Policy) {
-			p.Stages["package"].From[0].Names = "same"
-			p.Stages["package"].From[0].Materials = "*"
 			p.Stages["package"].From[2].Optional = false
 		}, ""},
+		{"other names in a flow", nil, func(p *Policy) { p.Stages["package"].From[0].Names = "same" }, "stages.package.from[0]"},
+		{"fewer names in a flow", nil, func(p *Policy) { p.Stages["package"].From[0].Materials = "*" }, "stages.package.from[0].materials"},
 		{"looser flow", nil, func(p *Policy) { p.Stages["package"].From[0].Optional = true }, "stages.package.from[0].optional"},
 		{"sigstore", nil, func(p *Policy) { p.Sigstore = nil }, "signedTimestamps"},
 		{"conditions that look at signers", func(p *Policy) { p.Rules[2].Condition = "signers" }, func(p *Policy) {
