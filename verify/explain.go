@@ -38,10 +38,13 @@ func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDesc
 		f.Mend = "record it with a digest"
 		return f, nil
 	}
+	var flows []*flow
 	for _, fl := range st.from {
-		if !fl.takes(m) {
-			continue
+		if fl.takes(m) {
+			flows = append(flows, fl)
 		}
+	}
+	for _, fl := range flows {
 		// By digest, but under another name.
 		misnamed := ""
 		err := s.about(fl.stage, want{res: m, consumer: st, flow: fl}, func(o *candidate) bool {
@@ -59,13 +62,17 @@ func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDesc
 			f.Mend = "put the files back in their places"
 			return f, nil
 		}
-		why, err := s.altered(st, fl, c, m)
-		if why != nil || err != nil {
+	}
+	for _, fl := range flows {
+		if why, err := s.altered(st, fl, c, m); why != nil || err != nil {
 			return why, err
 		}
-		// By a statement that does not count.
-		var near *Finding
-		err = s.about(fl.stage, want{res: m, consumer: st, flow: fl}, func(o *candidate) bool {
+	}
+	// By a statement that does not count: of all stages, the one that came closest.
+	var near *Finding
+	var from *stage
+	for _, fl := range flows {
+		err := s.about(fl.stage, want{res: m, consumer: st, flow: fl}, func(o *candidate) bool {
 			at, _ := o.product(m, fl)
 			for _, r := range fl.stage.requires {
 				if at < 0 || r.which == "none" {
@@ -75,8 +82,8 @@ func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDesc
 				if why == nil {
 					why = s.stand(r, o).where
 				}
-				if why != nil && (near == nil || rank(why.Reason) < rank(near.Reason)) {
-					near = why
+				if why != nil && (near == nil || distance(why) < distance(near)) {
+					near, from = why, fl.stage
 				}
 			}
 			return true
@@ -84,17 +91,17 @@ func (s *solver) unaccounted(st *stage, c *candidate, m *provenance.ResourceDesc
 		if err != nil {
 			return nil, err
 		}
-		if near != nil {
-			// Who signed for one stage may well have meant another.
-			if near.Reason != ReasonWrongSigner && near.Reason != ReasonWrongType {
-				f.Reason = near.Reason
-			}
-			f.Nearest, f.Mend, f.WantStage = near.Nearest, near.Mend, fl.stage.name
-			f.Message = fmt.Sprintf("no statement that counts says that %s made material %s: %s", fl.stage.name, clean(m.Label()), near.Message)
-			return f, nil
-		}
 	}
-	if rej := s.rejection(m); rej != nil {
+	rej := s.rejection(m)
+	switch {
+	case near != nil && (rej == nil || !elsewhere(near)):
+		if !elsewhere(near) {
+			f.Reason = near.Reason
+		}
+		f.Nearest, f.Mend, f.WantStage = near.Nearest, near.Mend, from.name
+		f.Message = fmt.Sprintf("no statement that counts says that %s made material %s: %s", from.name, clean(m.Label()), near.Message)
+		return f, nil
+	case rej != nil:
 		f.Reason = rej.Reason
 		f.Message = fmt.Sprintf("the attestation that would account for material %s was rejected: %s", clean(m.Label()), clean(rej.Msg))
 		f.Mend = "get the attestation as it was signed, by a principal that the policy names"
@@ -332,6 +339,20 @@ func rank(r Reason) int {
 		return i
 	}
 	return len(order)
+}
+
+// elsewhere reports whether a statement was refused because it may well have
+// been meant for another stage: by who signed it, or by its type.
+func elsewhere(f *Finding) bool {
+	return f.Reason == ReasonWrongSigner || f.Reason == ReasonWrongType
+}
+
+// distance is rank, with what may be meant for another stage last.
+func distance(f *Finding) int {
+	if elsewhere(f) {
+		return 1000 + rank(f.Reason)
+	}
+	return rank(f.Reason)
 }
 
 // explain fills in the findings of a search that failed for want of
