@@ -104,7 +104,8 @@ func digests(s *archive.Sum) provenance.DigestSet {
 
 // Artifact returns the package with its SHA-256 and SHA-512, named by the base
 // name of its path. For an image layout that is a directory, it is the one
-// image or image index that index.json names, by the digest there.
+// image or image index that index.json names, by the digest there; what is
+// attached to an image (a manifest with a subject) is none, and not in it.
 func (c *Contents) Artifact() provenance.Artifact {
 	return provenance.Artifact{Name: c.products[0].Name, Digests: slices.Clone(c.products[0].Digest)}
 }

@@ -534,6 +534,36 @@ func TestImageLayout(t *testing.T) {
 	}
 }
 
+// What is attached to the image of a layout is not in the image; unless the
+// image names it too, or the package is all that is in a file.
+func TestEdge43_AttachedToImage(t *testing.T) {
+	l := layout{}
+	image := l.image(t, l.blob(ociLayer, string(tarOf(t, entry{"app", "1", 0}))))
+	evil := l.blob(ociLayer, string(tarOf(t, entry{"backdoor", "2", 0})))
+	config := "blobs/sha256/" + hex.EncodeToString(sum256(`{"os":"linux"}`)) + `={"os":"linux"}`
+	attached := l.json(ociManifest, map[string]any{"schemaVersion": 2, "mediaType": ociManifest, "subject": image,
+		"config": l.blob("application/vnd.oci.image.config.v1+json", `{"os":"linux"}`), "layers": []any{evil}})
+	for _, order := range [][]any{{image, attached}, {attached, image}} {
+		l.index(order...)
+		pkg, err := Read(context.Background(), l.dir(t))
+		want(t, pkg, err, "app=1", config)
+		if pkg.Image != image["digest"] {
+			t.Errorf("image %s, want %s", pkg.Image, image["digest"])
+		}
+		pkg, err = Read(context.Background(), l.tar(t))
+		want(t, pkg, err, "app=1", "backdoor=2", config)
+	}
+	all := l.json(ociIndex, map[string]any{"schemaVersion": 2, "mediaType": ociIndex, "manifests": []any{image, attached}})
+	for _, order := range [][]any{{attached, all}, {all, attached}} {
+		l.index(order...)
+		pkg, err := Read(context.Background(), l.dir(t))
+		want(t, pkg, err, "app=1", "backdoor=2", config)
+	}
+	l.index(attached)
+	_, err := Read(context.Background(), l.dir(t))
+	refused(t, err, ReasonFormat)
+}
+
 func sum256(s string) []byte {
 	sum := sha256.Sum256([]byte(s))
 	return sum[:]

@@ -29,8 +29,13 @@ type image struct {
 	// looked are the blobs that need no entry of their own, because what they
 	// say was followed: indexes, manifests and layers.
 	looked map[string]bool
-	depth  int
-	count  int
+	// attached tells whether what is attached to another image (a manifest with
+	// a subject, that index.json names) is passed over: it is, where the package is
+	// the one image of a layout and not all that is in a file.
+	attached bool
+	subject  map[string]bool // manifests that have one
+	depth    int
+	count    int
 }
 
 // Media types, of OCI and of Docker before it.
@@ -50,7 +55,7 @@ func (u *unpacker) layoutDir(path string) error {
 		return err
 	}
 	defer root.Close()
-	img := &image{u: u, looked: map[string]bool{}, open: func(name string) (io.ReadCloser, int64, error) {
+	img := &image{u: u, looked: map[string]bool{}, attached: true, subject: map[string]bool{}, open: func(name string) (io.ReadCloser, int64, error) {
 		info, err := root.Lstat(name)
 		if err != nil {
 			return nil, 0, err
@@ -85,7 +90,7 @@ func (u *unpacker) layoutDir(path string) error {
 func (u *unpacker) layoutTar(f *os.File, spans map[string]span) error {
 	top := u.files
 	u.files = nil
-	img := &image{u: u, looked: map[string]bool{}, open: func(name string) (io.ReadCloser, int64, error) {
+	img := &image{u: u, looked: map[string]bool{}, subject: map[string]bool{}, open: func(name string) (io.ReadCloser, int64, error) {
 		s, ok := spans[name]
 		if !ok {
 			return nil, 0, os.ErrNotExist
@@ -140,6 +145,7 @@ type document struct {
 	Manifests []descriptor `json:"manifests"`
 	Config    *descriptor  `json:"config"`
 	Layers    []descriptor `json:"layers"`
+	Subject   *descriptor  `json:"subject"`
 }
 
 func parseDocument(name string, data []byte, d *descriptor) (*document, error) {
@@ -178,61 +184,73 @@ func (img *image) index() (images []descriptor, sum [sha256.Size]byte, err error
 		return nil, sum, &Error{Reason: ReasonFormat, Name: "index.json", Msg: "names no image"}
 	}
 	for i := range doc.Manifests {
-		if err := img.follow(&doc.Manifests[i]); err != nil {
+		attached, err := img.follow(&doc.Manifests[i])
+		if err != nil {
 			return nil, sum, err
 		}
+		if !attached {
+			images = append(images, doc.Manifests[i])
+		}
 	}
-	return doc.Manifests, sha256.Sum256(data), nil
+	return images, sha256.Sum256(data), nil
 }
 
-// follow reads what a descriptor in an index names.
-func (img *image) follow(d *descriptor) error {
+// follow reads what a descriptor in an index names, and reports whether it was
+// passed over, because it is only attached to an image.
+func (img *image) follow(d *descriptor) (attached bool, err error) {
 	const deepest = 4
 	name, err := d.file()
 	if err != nil {
-		return err
+		return false, err
 	}
 	isIndex := slices.Contains(indexTypes, d.MediaType)
 	if !isIndex && !slices.Contains(manifestTypes, d.MediaType) {
-		return img.opaque(d)
+		return false, img.opaque(d)
 	}
+	top := img.attached && img.depth == 0
 	if img.looked[name] {
-		return nil
+		return top && img.subject[name], nil
 	}
 	img.looked[name] = true
 	img.count++
 	if img.depth == deepest || img.count > limits.ImageManifests {
-		return &Error{Reason: ReasonLimit, Name: name, Msg: fmt.Sprintf("more than %d manifests, or indexes nested deeper than %d", limits.ImageManifests, deepest)}
+		return false, &Error{Reason: ReasonLimit, Name: name, Msg: fmt.Sprintf("more than %d manifests, or indexes nested deeper than %d", limits.ImageManifests, deepest)}
 	}
 	if d.Size > limits.ImageManifest {
-		return &Error{Reason: ReasonLimit, Name: name, Msg: fmt.Sprintf("manifest larger than %d bytes", limits.ImageManifest)}
+		return false, &Error{Reason: ReasonLimit, Name: name, Msg: fmt.Sprintf("manifest larger than %d bytes", limits.ImageManifest)}
 	}
 	var data bytes.Buffer
 	if err := img.blob(d, name, func(r io.Reader) error {
 		_, err := data.ReadFrom(r)
 		return err
 	}); err != nil {
-		return err
+		return false, err
 	}
 	doc, err := parseDocument(name, data.Bytes(), d)
 	if err != nil {
-		return err
+		return false, err
 	}
+	img.subject[name] = doc.Subject != nil
 	switch {
 	case isIndex && (doc.Config != nil || doc.Layers != nil), !isIndex && (doc.Manifests != nil || doc.Config == nil):
-		return &Error{Reason: ReasonFormat, Name: name, Msg: "not what its media type says"}
+		return false, &Error{Reason: ReasonFormat, Name: name, Msg: "not what its media type says"}
+	case top && doc.Subject != nil:
+		// An index may name it as one of its images all the same: then it is
+		// read there.
+		delete(img.looked, name)
+		return true, nil
 	case isIndex:
 		img.depth++
 		defer func() { img.depth-- }()
 		for i := range doc.Manifests {
-			if err := img.follow(&doc.Manifests[i]); err != nil {
-				return err
+			if _, err := img.follow(&doc.Manifests[i]); err != nil {
+				return false, err
 			}
 		}
-		return nil
+		return false, nil
 	}
 	if err := img.opaque(doc.Config); err != nil {
-		return err
+		return false, err
 	}
 	for i := range doc.Layers {
 		l := &doc.Layers[i]
@@ -241,10 +259,10 @@ func (img *image) follow(d *descriptor) error {
 			read = img.layer
 		}
 		if err := read(l); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // opaque adds a blob that nobody looks into.
