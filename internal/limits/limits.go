@@ -301,6 +301,10 @@ const (
 	// by nobody over a layout with a thousand keys.
 	LayoutSignatures = 20_000
 
+	// ArtifactName is the longest name of an artifact in a link, in bytes:
+	// many times that of a path. Each rule may have to look at each name.
+	ArtifactName = 64 << 10
+
 	// LayoutMatches is how many single comparisons the artifact rules of one
 	// verification may cost, about ten seconds: a pattern of many "*" costs the
 	// product of its length and the name's, for each of a million names.

@@ -117,9 +117,9 @@ func (t *token) takes(c rune) bool {
 }
 
 // match reports whether the pattern covers the whole of name, and what finding
-// out has cost. Going back to the last star is enough: what an earlier one
+// out has cost. It gives up, with false, once that is more than most. Going back to the last star is enough: what an earlier one
 // could take more, the last can take as well.
-func (g *glob) match(name string) (ok bool, cost int) {
+func (g *glob) match(name string, most int) (ok bool, cost int) {
 	if g.plain {
 		return g.text == name, 1
 	}
@@ -129,7 +129,9 @@ func (g *glob) match(name string) (ok bool, cost int) {
 	s := []rune(name)
 	i, star, from := 0, -1, 0 // token i; after a star at star, which takes s[…:from]
 	for n := 0; n < len(s); {
-		cost++
+		if cost++; cost > most {
+			return false, cost
+		}
 		switch {
 		case i < len(g.tokens) && g.tokens[i].kind == tokenStar:
 			star, from = i, n

@@ -29,6 +29,9 @@ type linkFile struct {
 	digits string // the part of the name that is the beginning of a key id
 }
 
+// entryCost is what an entry of a directory costs, in comparisons.
+const entryCost = 256
+
 // readDir lists a directory, bounded.
 func (v *verifier) readDir(dir fs.FS) ([]fs.DirEntry, error) {
 	if err := v.ctx.Err(); err != nil {
@@ -49,6 +52,11 @@ func (v *verifier) readDir(dir fs.FS) ([]fs.DirEntry, error) {
 		entries = append(entries, some...)
 		if len(entries) > limits.LayoutFiles {
 			return nil, refuse(ReasonLimit, "more than %d files beside the links", limits.LayoutFiles)
+		}
+		// Whoever has a certificate can delegate a step in any number of
+		// files, and for each the directory is looked at again.
+		if err := v.budget.compare(entryCost * len(some)); err != nil {
+			return nil, err
 		}
 		if err == io.EOF {
 			break

@@ -141,12 +141,14 @@ func noneInBrackets(pattern string) error {
 		if s[i] != '[' {
 			continue
 		}
-		if end := classEnd(s, i); end > 0 {
-			if placeholder.MatchString(string(s[i : end+1])) {
-				return refuse(ReasonParameter, "%s: a parameter in brackets", clip(pattern))
-			}
-			i = end
+		end := classEnd(s, i)
+		if end < 0 {
+			end = len(s) - 1 // it is never closed, but by a value
 		}
+		if placeholder.MatchString(string(s[i : end+1])) {
+			return refuse(ReasonParameter, "%s: a parameter in brackets", clip(pattern))
+		}
+		i = end
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/provenance/layout"
 	"github.com/hallmark-build/hallmark/sign"
 )
@@ -40,7 +41,7 @@ func TestGlob(t *testing.T) {
 			t.Errorf("%q: %v", tc.pattern, err)
 			continue
 		}
-		if got, _ := g.match(tc.name); got != tc.want {
+		if got, _ := g.match(tc.name, limits.LayoutMatches); got != tc.want {
 			t.Errorf("%q over %q: %v", tc.pattern, tc.name, got)
 		}
 	}
@@ -57,7 +58,7 @@ func TestEdge31_GlobCost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, cost := g.match(strings.Repeat("a", 4000))
+	_, cost := g.match(strings.Repeat("a", 4000), limits.LayoutMatches)
 	if cost > 4000*4001*2 {
 		t.Errorf("cost %d", cost)
 	}
@@ -236,7 +237,7 @@ func TestEdge66_Parameters(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", got, err)
 			} else if v := tc.values["A"]; strings.HasSuffix(tc.rule, " {A}") {
-				if ok, _ := g.glob.match(v); !ok {
+				if ok, _ := g.glob.match(v, limits.LayoutMatches); !ok {
 					t.Errorf("%s does not match the value %q", got, v)
 				}
 			}
@@ -507,7 +508,7 @@ func FuzzGlob(f *testing.F) {
 		if err != nil || len(name) > 1000 || !utf8.ValidString(name) {
 			return
 		}
-		ok, cost := g.match(name)
+		ok, cost := g.match(name, limits.LayoutMatches)
 		if cost < 1 || cost > 4*(len(pattern)+2)*(len(name)+2) {
 			t.Errorf("cost %d", cost)
 		}
@@ -515,7 +516,7 @@ func FuzzGlob(f *testing.F) {
 			t.Errorf("%q over %q: %v, the plain way %v", pattern, name, ok, slow)
 		}
 		if q, err := compileGlob(quoteGlob(name)); err == nil {
-			if ok, _ := q.match(name); !ok {
+			if ok, _ := q.match(name, limits.LayoutMatches); !ok {
 				t.Errorf("%q quoted does not match itself", name)
 			}
 		} else if len(name) < maxPattern/3 {

@@ -26,6 +26,9 @@ func cleanArtifacts(m map[string]provenance.DigestSet) (Artifacts, error) {
 		if !slices.ContainsFunc(digests, func(d provenance.Digest) bool { return d.Algorithm().Strong() }) {
 			return nil, fmt.Errorf("artifact %s has no digest under a strong algorithm", clip(name))
 		}
+		if len(name) > limits.ArtifactName {
+			return nil, fmt.Errorf("an artifact whose name has %d bytes, more than %d: %s", len(name), limits.ArtifactName, clip(name))
+		}
 		c := cleanName(name)
 		if _, dup := out[c]; dup {
 			return nil, fmt.Errorf("two artifacts are called %s once their names are cleaned", clip(c))
@@ -151,12 +154,15 @@ func (r *ruleRun) apply(rules []*pattern, which string) (left []string, consumed
 }
 
 func (r *ruleRun) matches(g *glob, name string) (bool, error) {
-	ok, cost := g.match(name)
+	ok, cost := g.match(name, r.budget.comparisons)
 	return ok, r.budget.compare(cost)
 }
 
 // takes reports whether a rule consumes an artifact.
 func (r *ruleRun) takes(p *pattern, which, name string, digests provenance.DigestSet) (bool, error) {
+	if err := r.budget.compare(len(name) / 16); err != nil { // to look it up
+		return false, err
+	}
 	if p.rule.Verb == layout.Match {
 		// Only names under the source directory are looked at, and the pattern
 		// is for what comes after it, so that nothing in it is a wildcard.
@@ -200,7 +206,9 @@ func (r *ruleRun) explain(f *ruleFailure, earlier []*pattern, which string, arti
 		if p.rule.Verb != layout.Match || !under {
 			continue
 		}
-		if ok, _ := p.glob.match(rest); !ok {
+		if ok, err := r.matches(p.glob, rest); err != nil {
+			return // nothing is left for an explanation
+		} else if !ok {
 			continue
 		}
 		there, list := r.steps[p.rule.From], strings.ToLower(p.rule.With)
