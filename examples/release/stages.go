@@ -21,6 +21,7 @@ import (
 
 	"github.com/hallmark-build/hallmark/examples/internal/cli"
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/provenance/predicate"
 	"github.com/hallmark-build/hallmark/provenance/record"
@@ -365,13 +366,26 @@ func (r *releaser) pack(ctx context.Context) (string, error) {
 		return "", err
 	}
 	members := []member{{r.name, 0o755, binary}}
+	// Nothing but the source tree's own files: a link in it could lead to any
+	// file of this machine.
+	root, err := os.OpenRoot(r.work)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
 	link := &predicate.Link{Name: "package", Materials: []provenance.ResourceDescriptor{r.subject(r.name)}}
 	for _, dir := range []string{r.rel, "."} {
 		for _, name := range []string{"LICENSE", "LICENSE.txt", "COPYING", "README.md"} {
 			p := path.Join(dir, name)
-			data, err := os.ReadFile(filepath.Join(r.work, filepath.FromSlash(p)))
-			if err != nil || slices.ContainsFunc(members, func(m member) bool { return m.name == name }) {
+			if slices.ContainsFunc(members, func(m member) bool { return m.name == name }) {
 				continue
+			}
+			data, err := regular.ReadIn(root, filepath.FromSlash(p), 16<<20)
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNot) {
+				continue
+			}
+			if err != nil {
+				return "", fmt.Errorf("%s: %w", p, err)
 			}
 			members = append(members, member{name, 0o644, data})
 			a, err := provenance.DigestReader(ctx, p, bytes.NewReader(data))
