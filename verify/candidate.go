@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,9 +49,10 @@ type vote struct {
 	entry  *entry
 	sig    *Signature
 	// trusted is the signature's earliest trusted time; start and end are that,
-	// or the claimed times where the policy accepts them.
-	trusted, start, end time.Time
-	source              string
+	// or the claimed times where the policy accepts them. made is when the
+	// statement was made at the earliest, by which its age is judged.
+	trusted, start, end, made time.Time
+	source                    string
 }
 
 // standing is how a statement does before one requirement, by itself.
@@ -208,12 +210,11 @@ func compareSignatures(a, b Signature) int {
 	if c := comparePrincipals(a.Principal, b.Principal); c != 0 {
 		return c
 	}
-	at, _ := a.earliest()
-	bt, _ := b.earliest()
-	if c := at.Time.Compare(bt.Time); c != 0 {
-		return c
-	}
-	if c := strings.Compare(at.Who, bt.Who); c != 0 {
+	// All times: one that is after the instant of judgement rules out its own
+	// signature and no other.
+	if c := slices.CompareFunc(a.Times, b.Times, func(a, b TrustedTime) int {
+		return cmp.Or(a.Time.Compare(b.Time), strings.Compare(a.Who, b.Who), strings.Compare(a.Source, b.Source))
+	}); c != 0 {
 		return c
 	}
 	// Two signatures of one second may have run elsewhere, or one be revoked.
@@ -494,6 +495,15 @@ func (s *solver) times(r *requirement, builder string, v *vote) *Finding {
 	}
 	if t, ok := v.sig.earliest(); ok {
 		v.trusted, v.start, v.end, v.source = t.Time, t.Time, t.Time, t.Source
+		// It shows that the signature is no younger. A certificate that is good
+		// for minutes shows that it is hardly older; the signature of a key
+		// that stays can be stamped again by anybody, at any time.
+		if v.sig.Principal.key != "" {
+			if _, end, err := predicate.ClaimedTimes(v.cand.vs.statement); err == nil && !end.IsZero() && end.Before(v.start) {
+				v.start = end
+			}
+		}
+		v.made = v.start
 	} else if v.entry.claimed {
 		start, end, err := predicate.ClaimedTimes(v.cand.vs.statement)
 		if err == nil && !end.IsZero() {
@@ -503,7 +513,7 @@ func (s *solver) times(r *requirement, builder string, v *vote) *Finding {
 			if end.After(s.at) || start.After(end) {
 				return &Finding{Reason: ReasonNotYet, Message: fmt.Sprintf("the statement of %s claims to have ended at %s, after the instant of judgement, or before it began", who, stamp(end))}
 			}
-			v.start, v.end, v.source = start, end, "claimed"
+			v.start, v.end, v.made, v.source = start, end, end, "claimed"
 		}
 	}
 	revoked := func(from time.Time, ok bool, what string) *Finding {
@@ -512,7 +522,7 @@ func (s *solver) times(r *requirement, builder string, v *vote) *Finding {
 		}
 		return &Finding{Reason: ReasonRevoked, Message: what + " is revoked"}
 	}
-	from, ok := s.v.revoked.keys[v.sig.Principal]
+	from, ok := s.v.revoked.keys[v.sig.Principal.person()]
 	if f := revoked(from, ok, "the key or identity of "+who); f != nil {
 		return f
 	}
@@ -538,11 +548,11 @@ func (s *solver) times(r *requirement, builder string, v *vote) *Finding {
 		}
 	}
 	if r.maxAge > 0 {
-		if v.end.IsZero() {
+		if v.made.IsZero() {
 			return &Finding{Reason: ReasonNoTime, Mend: "sign with a trusted timestamp, or let the policy accept the principal's claimed time",
 				Message: fmt.Sprintf("the signature of %s has no trusted time, and the stage wants statements of at most %s", who, r.maxAge)}
 		}
-		if age := s.at.Sub(v.end); age > r.maxAge {
+		if age := s.at.Sub(v.made); age > r.maxAge {
 			return &Finding{Reason: ReasonTooOld, Mend: "repeat the step",
 				Message: fmt.Sprintf("the statement signed by %s is %s old, the stage wants at most %s", who, age.Round(time.Second), r.maxAge)}
 		}

@@ -40,6 +40,7 @@ type Verifier struct {
 	params  map[string]any
 
 	exact    map[Principal]*entry
+	folded   map[Principal]*entry // by what Principal.person returns
 	patterns []*patternEntry
 	entries  map[string]*entry
 
@@ -99,6 +100,7 @@ type about struct {
 type input struct {
 	name       string
 	uri        *glob.Pattern
+	climbs     int // how many elements ".." the pattern has
 	digests    map[provenance.Digest]bool
 	listedBy   *stage
 	algorithms []provenance.Algorithm
@@ -225,6 +227,7 @@ func (c *compiler) head() error {
 
 func (c *compiler) principals() error {
 	c.exact = map[Principal]*entry{}
+	c.folded = map[Principal]*entry{}
 	c.entries = map[string]*entry{}
 	if len(c.policy.Principals) == 0 {
 		return c.fail("principals", PolicyEmpty, "a policy without principals would trust nobody")
@@ -270,10 +273,10 @@ func (c *compiler) principals() error {
 			if err != nil {
 				return c.fail(path, PolicyField, "%v", err)
 			}
-			if other := c.exact[pr]; other != nil {
+			if other := c.folded[pr.person()]; other != nil && (other != e || c.exact[pr] != nil) {
 				return c.fail(path, PolicyKey, "the identity belongs to %q as well", other.name)
 			}
-			c.exact[pr] = e
+			c.exact[pr], c.folded[pr.person()] = e, e
 		}
 		for i, id := range ps.Patterns {
 			path := fmt.Sprintf("%s.patterns[%d]", path, i)
@@ -583,6 +586,11 @@ func (c *compiler) input(name string, spec Input) (*input, error) {
 		if in.uri, err = glob.Compile(spec.URI); err != nil {
 			return nil, c.fail(path+".uri", PolicyField, "%v", err)
 		}
+		for e := range strings.SplitSeq(spec.URI, "/") {
+			if e == ".." {
+				in.climbs++
+			}
+		}
 	}
 	for i, s := range spec.Digests {
 		d, err := provenance.ParseDigest(s)
@@ -809,7 +817,7 @@ func (c *compiler) revocations() error {
 			if err != nil {
 				return c.fail(path+".identity", PolicyField, "%v", err)
 			}
-			earlier(rv.keys, p, r.From)
+			earlier(rv.keys, p.person(), r.From)
 		}
 		if r.Builder != "" {
 			kinds++
@@ -842,16 +850,21 @@ func earlier[K comparable](m map[K]time.Time, k K, t time.Time) {
 }
 
 // names returns the policy's names for a principal, and who it counts as: the
-// entry that lists it exactly, else itself.
+// entry that lists it exactly, else itself. One that an entry lists in another
+// spelling has no name: it is that person, and matches no pattern.
 func (v *Verifier) names(p Principal) (person string, entries []*entry) {
 	if e := v.exact[p]; e != nil {
 		return "name " + e.name, []*entry{e}
+	}
+	if e := v.folded[p.person()]; e != nil {
+		return "name " + e.name, nil
 	}
 	for _, pe := range v.patterns {
 		if pe.issuer == p.issuer && pe.subjectType == p.subjectType && p.key == "" && pe.subject.Match(p.subject) {
 			entries = append(entries, pe.entry)
 		}
 	}
+	p = p.person()
 	return "identity " + p.subjectType + " " + p.subject + " " + p.issuer, entries
 }
 

@@ -80,8 +80,8 @@ func (s *solver) rivals(st *stage, r *requirement, w want) ([]*candidate, error)
 func latest(votes []vote) time.Time {
 	var t time.Time
 	for _, v := range votes {
-		if v.end.After(t) {
-			t = v.end
+		if v.made.After(t) {
+			t = v.made
 		}
 	}
 	return t
@@ -474,15 +474,21 @@ func (s *solver) duties() *Finding {
 			}
 		}
 		if r.spec.Organizations > 0 {
-			orgs := map[string]bool{}
+			// A person is of one organization, also where two patterns that
+			// match the same identity say otherwise.
+			of := map[string]string{}
 			for _, st := range r.over {
 				for _, run := range s.chosen[st.index].runs {
 					for _, v := range run.votes {
-						if v.entry.organization != "" {
-							orgs[v.entry.organization] = true
+						if o := v.entry.organization; o != "" && (of[v.person] == "" || o < of[v.person]) {
+							of[v.person] = o
 						}
 					}
 				}
+			}
+			orgs := map[string]bool{}
+			for _, o := range of {
+				orgs[o] = true
 			}
 			if len(orgs) < r.spec.Organizations {
 				return &Finding{Reason: ReasonOrganizations, Want: fmt.Sprint(r.spec.Organizations), Got: fmt.Sprint(len(orgs)),
@@ -504,6 +510,9 @@ func orNone(list []string) string {
 func (s *solver) ruleVariables() map[string]any {
 	stages := map[string]any{}
 	for _, st := range s.order {
+		if st.primary() == nil {
+			continue // has no statements, of which anything could be said
+		}
 		list := []any{}
 		var cands []*candidate
 		for _, r := range s.chosen[st.index].runs {

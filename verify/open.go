@@ -31,6 +31,16 @@ type Principal struct {
 	subjectType string // "uri", "email" or "other"
 }
 
+// person returns the principal in one spelling of several: identity providers
+// hand on an email address as its owner wrote it, and no owner of a mailbox is
+// two people by the case of letters.
+func (p Principal) person() Principal {
+	if p.subjectType == "email" {
+		p.subject = strings.ToLower(p.subject)
+	}
+	return p
+}
+
 // KeyID returns the SHA-256 of the principal's SubjectPublicKeyInfo in hex, or "" for a
 // certificate identity.
 func (p Principal) KeyID() string { return p.key }

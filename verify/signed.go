@@ -35,6 +35,12 @@ func OpenPolicy(envelope []byte, keys []Key, threshold int, at time.Time) (*Poli
 	case len(envelope) > 2*limits.Policy:
 		return unsigned("an envelope of %d bytes exceeds the limit of %d", len(envelope), 2*limits.Policy)
 	}
+	for i, k := range keys {
+		if k.Scheme == SchemeRawPayloadUnsafe {
+			// It would vouch for whatever the key signed that reads as a policy.
+			return nil, &PolicyError{Reason: PolicyKey, Msg: fmt.Sprintf("key %d: the scheme %q does not bind the payload type", i, SchemeRawPayloadUnsafe)}
+		}
+	}
 	trust, err := NewTrust(keys...) // refuses a key that is given twice
 	if err != nil {
 		return nil, &PolicyError{Reason: PolicyKey, Msg: err.Error()}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hallmark-build/hallmark/provenance"
@@ -330,10 +331,11 @@ type wantKey struct {
 	name, uri string
 	digest    provenance.Digest
 	more      string
+	link      bool
 }
 
 func keyOf(r *provenance.ResourceDescriptor) wantKey {
-	k := wantKey{name: r.Name, uri: r.URI}
+	k := wantKey{name: r.Name, uri: r.URI, link: isLink(r)}
 	switch len(r.Digest) {
 	case 0:
 	case 1:
@@ -944,7 +946,7 @@ func (in *input) admits(m *provenance.ResourceDescriptor) bool {
 		if name == "" {
 			name = m.Name
 		}
-		if !in.uri.Match(name) {
+		if !in.uri.Match(name) || climbs(name) > in.climbs {
 			return false
 		}
 	}
@@ -959,6 +961,24 @@ func (in *input) admits(m *provenance.ResourceDescriptor) bool {
 		return false
 	}
 	return in.digests == nil || slices.ContainsFunc(m.Digest, func(d provenance.Digest) bool { return in.digests[d] })
+}
+
+// unescape undoes what keeps "../" from being seen and what fetches a URI undoes.
+var unescape = strings.NewReplacer(`\`, "/", "%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/", "\t", "", "\n", "", "\r", "")
+
+// climbs returns how many elements ".." a URI has. They are taken out before a
+// server is asked (RFC 3986, section 5.2.4), together with what the pattern of
+// an input wants to see before them.
+func climbs(uri string) int {
+	n := 0
+	if strings.Contains(uri, ".") || strings.Contains(uri, "%") {
+		for e := range strings.SplitSeq(unescape.Replace(uri), "/") {
+			if e == ".." {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // uses reports whether the statement is part of the solution.
