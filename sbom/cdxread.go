@@ -1,7 +1,6 @@
 package sbom
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -63,11 +62,7 @@ func unmarshal(raw []byte, v any) error {
 // same reports whether v is all that raw says.
 func same(raw []byte, v any) bool {
 	b, err := compactJSON(v)
-	if err != nil {
-		return false
-	}
-	var buf bytes.Buffer
-	return json.Compact(&buf, raw) == nil && bytes.Equal(buf.Bytes(), b)
+	return err == nil && equalJSON(raw, b)
 }
 
 func readCycloneDX(doc []byte, v cdxVersion) (*Graph, error) {

@@ -110,6 +110,7 @@ type document struct {
 
 	graph  *Graph
 	rooted bool                 // components[0] is the root
+	flat   bool                 // names are on one line
 	kept   *origin              // what the graph does not hold and the format can repeat; nil for nothing
 	ids    map[string]string    // reference to the ID that the graph has
 	losses map[lossKey][]string // to component IDs
@@ -435,6 +436,9 @@ const (
 	extraMakerEmail    = prefix + "manufacturer-email"
 	extraMaker         = prefix + "manufacturer" // name
 	extraPURL          = prefix + "purl"
+	extraName          = prefix + "name"
+	extraVersion       = prefix + "version"
+	extraEscaped       = prefix + "escaped" // another annotation, percent-encoded
 )
 
 // from returns the relationships of the component with the reference.
@@ -523,6 +527,9 @@ func (g *Graph) readExtra(c *Component, p Property) error {
 		return nil
 	}
 	if alg, ok := strings.CutPrefix(p.Name, extraDigest); ok {
+		if c.Digests.Get(provenance.Algorithm(alg)).Value() == p.Value && p.Value != "" {
+			return nil
+		}
 		return addDigest(&c.Digests, alg, p.Value)
 	}
 	for name, l := range map[string]*License{extraDeclared: &c.Declared, extraConcluded: &c.Concluded} {
@@ -552,6 +559,13 @@ func (g *Graph) readExtra(c *Component, p Property) error {
 		c.CPEs = append(c.CPEs, p.Value)
 	case extraPURL:
 		c.PURL = p.Value
+	case extraName:
+		if p.Value == "" {
+			return errorf(ReasonFormat, "component %.80q: empty name", c.Name)
+		}
+		c.Name = p.Value
+	case extraVersion:
+		c.Version = p.Value
 	case extraCopyright:
 		c.Copyright = append(c.Copyright, p.Value)
 	case extraCompleteness:

@@ -24,6 +24,8 @@ const (
 	CycloneDX15 Format = "https://cyclonedx.org/bom/v1.5"
 	CycloneDX16 Format = CycloneDX
 	CycloneDX17 Format = "https://cyclonedx.org/bom/v1.7"
+
+	SPDXTagValue Format = "text/spdx" // SPDX 2.3, tag-value
 )
 
 // PredicateType returns the in-toto predicate type of documents of the format,
@@ -61,7 +63,8 @@ type encoding struct {
 
 var encodings = func() map[Format]encoding {
 	m := map[Format]encoding{
-		SPDX: {"SPDX 2.3 JSON", SPDX, "spdx-json", "spdxVersion SPDX-2.3", "2.3", true, writeSPDX, readSPDX},
+		SPDX:         {"SPDX 2.3 JSON", SPDX, "spdx-2", "spdxVersion SPDX-2.3", "2.3", true, writeSPDX, readSPDX},
+		SPDXTagValue: {"SPDX 2.3 tag-value", SPDX, "spdx-2", "", "2.3", false, writeTagValue, readTagValue},
 	}
 	for v, f := range cdxFormats {
 		name := "CycloneDX " + v.String()
@@ -73,9 +76,14 @@ var encodings = func() map[Format]encoding {
 }()
 
 // Detect says of which format and version a document is, by the members of its
-// JSON object, wherever in the document those are. It does not say that the
-// document is valid.
-func Detect(doc []byte) (Format, error) { return detect(doc, true) }
+// JSON object, wherever in the document those are, or by its first tag. It does
+// not say that the document is valid.
+func Detect(doc []byte) (Format, error) {
+	if isTagValue(doc) {
+		return SPDXTagValue, nil
+	}
+	return detect(doc, true)
+}
 
 var errEnough = errors.New("enough")
 
@@ -206,6 +214,12 @@ func (j *jsonWriter) list(name string, elements func(yield func(v any))) {
 		j.raw("\n  ")
 	}
 	j.raw("]")
+}
+
+func (j *jsonWriter) fail(err error) {
+	if j.err == nil {
+		j.err = err
+	}
 }
 
 func (j *jsonWriter) close() error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -55,6 +56,10 @@ func keepMember(list *[]member, m member, was string) {
 	if json.Compact(&buf, m.raw) == nil {
 		*list = append(*list, member{name: m.name, raw: bytes.Clone(buf.Bytes()), was: was, more: m.more})
 	}
+}
+
+func sortMembers(list []member) {
+	slices.SortStableFunc(list, func(a, b member) int { return strings.Compare(a.name, b.name) })
 }
 
 // keptFor returns what there is to repeat in a document of that kind, or nil.
@@ -283,10 +288,19 @@ func appendList(a, b json.RawMessage) json.RawMessage {
 	return append(append(bytes.Clone(a[:len(a)-1]), ','), b[1:]...)
 }
 
-// equalJSON reports whether two values are spelled the same but for space.
+// equalJSON reports whether two values are the same but for space and the
+// order of names.
 func equalJSON(a, b []byte) bool {
 	var x, y bytes.Buffer
-	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+	if json.Compact(&x, a) != nil || json.Compact(&y, b) != nil || x.Len() != y.Len() {
+		return false
+	}
+	if bytes.Equal(x.Bytes(), y.Bytes()) {
+		return true
+	}
+	v, err := strictjson.Decode(x.Bytes(), x.Len())
+	w, err2 := strictjson.Decode(y.Bytes(), y.Len())
+	return err == nil && err2 == nil && reflect.DeepEqual(v, w)
 }
 
 // each calls f with each element of an array that was checked.

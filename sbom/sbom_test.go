@@ -15,7 +15,7 @@ import (
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
-var formats = []Format{CycloneDX, SPDX, CycloneDX14, CycloneDX15, CycloneDX17}
+var formats = []Format{CycloneDX, SPDX, CycloneDX14, CycloneDX15, CycloneDX17, SPDXTagValue}
 
 func digest(alg provenance.Algorithm, c string) provenance.Digest {
 	n := map[provenance.Algorithm]int{provenance.SHA256: 64, provenance.SHA512: 128, provenance.DirHash: 64, "sha1": 40}[alg]
@@ -111,7 +111,7 @@ func TestDeterministic(t *testing.T) {
 
 func serialOf(t *testing.T, doc []byte) []byte {
 	for line := range bytes.Lines(doc) {
-		if bytes.Contains(line, []byte("serialNumber")) || bytes.Contains(line, []byte("documentNamespace")) {
+		if bytes.Contains(line, []byte("serialNumber")) || bytes.Contains(line, []byte("ocumentNamespace")) {
 			return line
 		}
 	}
@@ -324,6 +324,12 @@ func TestStatement(t *testing.T) {
 	}
 	for _, f := range formats {
 		doc := encode(t, sample(t, 0), f)
+		if f.PredicateType() == "" {
+			if _, err := Statement([]provenance.ResourceDescriptor{subject("app", "a")}, doc, f); err == nil {
+				t.Errorf("%s: a predicate that is not JSON", f)
+			}
+			continue
+		}
 		st, err := Statement([]provenance.ResourceDescriptor{subject("app", "a")}, doc, f)
 		if err != nil {
 			t.Fatalf("%s: %v", f, err)
@@ -466,3 +472,4 @@ func fuzzRead(f *testing.F, format Format) {
 
 func FuzzReadCycloneDX(f *testing.F) { fuzzRead(f, CycloneDX) }
 func FuzzReadSPDX(f *testing.F)      { fuzzRead(f, SPDX) }
+func FuzzReadTagValue(f *testing.F)  { f.Add([]byte(foreignTagValue)); fuzzRead(f, SPDXTagValue) }

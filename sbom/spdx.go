@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/provenance"
@@ -94,6 +96,7 @@ const (
 var spdxAlgorithms = map[provenance.Algorithm]string{
 	"md5": "MD5", "sha1": "SHA1", "sha224": "SHA224", provenance.SHA256: "SHA256", provenance.SHA384: "SHA384", provenance.SHA512: "SHA512",
 	"sha3_256": "SHA3-256", "sha3_384": "SHA3-384", "sha3_512": "SHA3-512", "blake2b": "BLAKE2b-512",
+	"blake2b-256": "BLAKE2b-256", "blake2b-384": "BLAKE2b-384", "blake3": "BLAKE3", "adler32": "ADLER32", "md2": "MD2", "md4": "MD4", "md6": "MD6",
 }
 
 var fromSPDX = invert(spdxAlgorithms)
@@ -103,8 +106,19 @@ var spdxPurposes = map[Type]string{
 	OperatingSystem: "OPERATING_SYSTEM", Device: "DEVICE", Firmware: "FIRMWARE", File: "FILE",
 }
 
+// An spdxWriter takes the members of an SPDX document one by one.
+type spdxWriter interface {
+	member(name string, v any)
+	list(name string, elements func(yield func(v any)))
+	fail(err error)
+	close() error
+}
+
 func writeSPDX(d *document, w io.Writer, serial string) error {
-	j := newJSONWriter(w)
+	return d.writeSPDX(newJSONWriter(w), serial)
+}
+
+func (d *document) writeSPDX(j spdxWriter, serial string) error {
 	head := d.spdxHead(serial)
 	j.member("SPDXID", head.ID)
 	j.member("spdxVersion", head.Version)
@@ -128,7 +142,10 @@ func writeSPDX(d *document, w io.Writer, serial string) error {
 	j.member("documentNamespace", head.Namespace)
 	if d.kept != nil {
 		for _, m := range d.kept.members {
-			if m.name == "annotations" {
+			switch m.name {
+			case "comment", "externalDocumentRefs":
+				j.member(m.name, m.raw)
+			case "annotations":
 				var list []spdxAnnotation
 				if err := json.Unmarshal(m.raw, &list); err != nil {
 					return errorf(ReasonFormat, "%v", err)
@@ -139,6 +156,15 @@ func writeSPDX(d *document, w io.Writer, serial string) error {
 	}
 	if len(head.Annotations) > 0 {
 		j.member("annotations", head.Annotations)
+	}
+	if d.kept != nil {
+		for _, m := range d.kept.members {
+			switch m.name {
+			case "comment", "externalDocumentRefs", "annotations":
+			default:
+				j.member(m.name, m.raw)
+			}
+		}
 	}
 	ids := d.spdxIDs()
 	extracted := make(map[string]spdxExtracted)
@@ -152,8 +178,8 @@ func writeSPDX(d *document, w io.Writer, serial string) error {
 					if err == nil {
 						v, err = mergeMembers(b, kept)
 					}
-					if err != nil && j.err == nil {
-						j.err = errorf(ReasonFormat, "component %q: %v", c.Name, err)
+					if err != nil {
+						j.fail(errorf(ReasonFormat, "component %q: %v", c.Name, err))
 					}
 				}
 			}
@@ -170,13 +196,6 @@ func writeSPDX(d *document, w io.Writer, serial string) error {
 	})
 	if list := d.extractedList(extracted); len(list) > 0 {
 		j.member("hasExtractedLicensingInfos", list)
-	}
-	if d.kept != nil {
-		for _, m := range d.kept.members {
-			if m.name != "annotations" {
-				j.member(m.name, m.raw)
-			}
-		}
 	}
 	return j.close()
 }
@@ -206,7 +225,7 @@ func (d *document) spdxHead(namespace string) spdxDocument {
 	root := d.components[0]
 	doc := spdxDocument{
 		ID: spdxDocID, Version: "SPDX-2.3", DataLicense: "CC0-1.0", Namespace: namespace,
-		Name:     strings.TrimSuffix(root.Name+"-"+root.Version, "-"),
+		Name:     documentName(root),
 		Creation: spdxCreation{Created: cr.Created.Format("2006-01-02T15:04:05Z")},
 	}
 	note := func(field, why string, p Property) {
@@ -242,6 +261,18 @@ func (d *document) spdxHead(namespace string) spdxDocument {
 		note("unknowns", "SPDX 2.3 has no field for why something is not known", p)
 	}
 	return doc
+}
+
+func documentName(root *Component) string {
+	return cmp.Or(flat(strings.TrimSuffix(root.Name+"-"+root.Version, "-")), "document")
+}
+
+// flat makes of s what tag-value can have on one line.
+func flat(s string) string {
+	for strings.HasPrefix(s, "<text>") {
+		s = s[len("<text>"):]
+	}
+	return oneLine(s)
 }
 
 func spdxNote(date string, p Property) spdxAnnotation {
@@ -338,6 +369,14 @@ func (d *document) spdxPackage(c *Component, id, created string, extracted map[s
 			notes = append(notes, Property{name, value})
 		}
 	}
+	if d.flat {
+		if p.Name = cmp.Or(flat(c.Name), "-"); p.Name != c.Name {
+			add("name", "SPDX tag-value has names on one line", extraName, c.Name)
+		}
+		if p.Version = flat(c.Version); p.Version != c.Version {
+			add("version", "SPDX tag-value has versions on one line", extraVersion, c.Version)
+		}
+	}
 	for _, x := range d.extras(c) {
 		if strings.HasPrefix(x.Name, extraEvidence) {
 			add("evidence", "SPDX 2.3 has no evidence", x.Name, x.Value)
@@ -365,8 +404,14 @@ func (d *document) spdxPackage(c *Component, id, created string, extracted map[s
 			add("digests", "SPDX 2.3 has no such checksum", extraDigest+string(dg.Algorithm()), dg.Value())
 		}
 	}
-	if len(c.Copyright) > 0 {
-		p.Copyright = strings.Join(c.Copyright, "\n")
+	switch text := strings.Join(c.Copyright, "\n"); {
+	case text == "":
+	case text == "NONE" || text == noAssertion || d.flat && strings.Contains(text, "</text>"):
+		for _, s := range c.Copyright {
+			add("copyright", "SPDX gives these words another meaning", extraCopyright, s)
+		}
+	default:
+		p.Copyright = text
 	}
 	for _, r := range c.References {
 		field := "references"
@@ -378,13 +423,13 @@ func (d *document) spdxPackage(c *Component, id, created string, extracted map[s
 		}
 		add(field, "SPDX 2.3 has one download location, without digests", extraReference+r.Kind, strings.TrimSpace(r.URL+" "+r.Digests.String()))
 	}
-	if c.PURL != "" && !strings.ContainsAny(c.PURL, " \t\n") {
+	if c.PURL != "" && !strings.ContainsFunc(c.PURL, unicode.IsSpace) {
 		p.External = append(p.External, spdxExternal{"PACKAGE-MANAGER", "purl", c.PURL, ""})
 	} else {
 		add("purl", "a locator has no spaces", extraPURL, c.PURL)
 	}
 	for _, s := range c.CPEs {
-		if strings.HasPrefix(s, "cpe:2.3:") && !strings.ContainsAny(s, " \t\n") {
+		if strings.HasPrefix(s, "cpe:2.3:") && !strings.ContainsFunc(s, unicode.IsSpace) {
 			p.External = append(p.External, spdxExternal{"SECURITY", "cpe23Type", s, ""})
 		} else {
 			add("cpe", "not a CPE 2.3 name", extraCPE, s)
@@ -433,20 +478,26 @@ type spdxReader struct {
 	others map[string]bool // identifiers of files and snippets, once one is asked for
 }
 
-func newSPDXReader(kind string) *spdxReader {
-	o := newOrigin(kind, "2.3")
+func newSPDXReader() *spdxReader {
+	o := newOrigin("spdx-2", "2.3")
 	return &spdxReader{g: &Graph{origin: o}, o: o, named: make(map[string]string)}
 }
 
+// readSPDX reads JSON.
 func readSPDX(doc []byte) (*Graph, error) {
 	if err := checkRules(doc, "spdx-2.3"); err != nil {
 		return nil, err
 	}
+	return readSPDXChecked(doc)
+}
+
+// readSPDXChecked reads what the rules allow.
+func readSPDXChecked(doc []byte) (*Graph, error) {
 	list, err := members(doc)
 	if err != nil {
 		return nil, jsonError(err)
 	}
-	r := newSPDXReader("spdx-json")
+	r := newSPDXReader()
 	var head spdxDocument
 	var packages, relationships []byte
 	for _, m := range list {
@@ -515,7 +566,8 @@ func (r *spdxReader) end(name string) (*Graph, error) {
 		return nil, errorf(ReasonFormat, "no DESCRIBES: the document does not say what it is about")
 	}
 	r.g.root = r.root
-	if root := r.g.Root(); name != strings.TrimSuffix(root.Name+"-"+root.Version, "-") {
+	sortMembers(r.o.members)
+	if root := r.g.Root(); name != documentName(root) {
 		r.o.name = name
 	}
 	return r.g, nil
@@ -602,6 +654,7 @@ func (r *spdxReader) packageJSON(raw []byte) error {
 		}
 	}
 	kept = append(kept, foreign...)
+	sortMembers(kept)
 	if kept != nil {
 		r.o.components[p.ID] = kept
 	}
@@ -697,6 +750,13 @@ func (r *spdxReader) known(id string) error {
 
 func splitAnnotation(a spdxAnnotation) (Property, bool) {
 	name, value, ok := strings.Cut(a.Comment, "=")
+	if name == extraEscaped {
+		text, err := url.QueryUnescape(value)
+		if err != nil {
+			return Property{}, false
+		}
+		name, value, ok = strings.Cut(text, "=")
+	}
 	return Property{nameUnescaper.Replace(name), value}, ok && a.Annotator == extraSubject
 }
 
@@ -827,8 +887,8 @@ func (r *spdxReader) pkg(p *spdxPackage) ([]member, error) {
 			return nil, err
 		}
 	}
-	if url := p.DownloadLocation; !ours && url != "" && url != noAssertion && url != "NONE" && oneLine(url) == url && !strings.Contains(url, " ") {
-		added.References = append(added.References, Reference{Kind: "distribution", URL: url})
+	if u := p.DownloadLocation; !ours && u != "" && u != noAssertion && u != "NONE" && oneLine(u) == u && !strings.Contains(u, " ") {
+		added.References = append(added.References, Reference{Kind: "distribution", URL: u})
 	}
 	var foreign []member
 	err := r.keepMore(&foreign, "externalRefs", external, len(external))

@@ -117,6 +117,7 @@ type rule struct {
 	unique               bool
 
 	properties map[string]*rule
+	names      []string // of properties
 	required   []string
 	closed     bool // no other properties
 	items      *rule
@@ -266,6 +267,7 @@ func parse(raw json.RawMessage) (*rule, error) {
 			if err = json.Unmarshal(v, &m); err == nil {
 				r.properties = make(map[string]*rule, len(m))
 				for k, x := range m {
+					r.names = append(r.names, k)
 					if r.properties[k], err = parse(x); err != nil {
 						break
 					}
@@ -494,11 +496,12 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 			}
 			prop := r.properties[string(name)]
 			if prop == nil {
-				e := &Error{Reason: ReasonSchema, Offset: base + p.Offset(), Path: "/" + pointer(string(name)), Msg: "the format has no such field"}
-				if err := p.Unknown(name, r.names()...); err != nil || !r.closed {
+				at := base + p.Offset()
+				key := string(name)
+				if err := p.Unknown(name, r.names...); err != nil || !r.closed {
 					return err
 				}
-				return e
+				return &Error{Reason: ReasonSchema, Offset: at, Path: "/" + pointer(key), Msg: "the format has no such field"}
 			}
 			key := string(name)
 			if err := c.value(p, base, prop); err != nil {
@@ -527,14 +530,6 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 	return nil
 }
 
-func (r *rule) names() []string {
-	names := make([]string, 0, len(r.properties))
-	for k := range r.properties {
-		names = append(names, k)
-	}
-	return names
-}
-
 func (r *rule) typeNames() string {
 	var names []string
 	for k := strictjson.Null; k <= strictjson.Object; k++ {
@@ -545,11 +540,13 @@ func (r *rule) typeNames() string {
 	return strings.Join(names, " or ")
 }
 
+var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
+
 func pointer(name string) string {
 	if len(name) > 100 {
 		name = name[:100]
 	}
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+	return pointerEscaper.Replace(name)
 }
 
 func (r *rule) str(s []byte) string {
