@@ -36,7 +36,7 @@ type analyser struct {
 
 // analysers are asked in this order; the first that wants a file gets it.
 var analysers = []analyser{
-	npmLock, npmInstalled, pnpmLock, yarnLock,
+	npmLock, npmInstalled, pnpmLock, yarnLock, bundlerStats,
 	osRelease, dpkgStatus, apkInstalled, rpmDatabase, rpmLog,
 	pyRequirements, pyLock, pipfileLock, pyInstalled,
 	cargoLock, goMod, goSum,
@@ -109,6 +109,7 @@ type report struct {
 	Links    map[string]string `json:",omitempty"` // symbolic links in node_modules, with their targets
 	OS       *osInfo           `json:",omitempty"`
 	Sums     map[string]string `json:",omitempty"` // of go.sum: "module version" to h1
+	Bundles  []bundle          `json:",omitempty"`
 
 	layer string // its digest
 	bytes int
@@ -223,7 +224,7 @@ func (a *analyser) analyse(ctx context.Context, f *file) *report {
 		}
 		r.gap(sbom.FieldComponents, reason, clip(err.Error()))
 	}
-	if len(r.Findings)+len(r.Gaps)+len(r.Links)+len(r.Sums) == 0 && r.OS == nil {
+	if len(r.Findings)+len(r.Gaps)+len(r.Links)+len(r.Sums)+len(r.Bundles) == 0 && r.OS == nil {
 		return nil
 	}
 	return r

@@ -25,6 +25,7 @@ type assembly struct {
 	groups map[string]*group
 	nodes  map[string][]*node // by package URL, or else by type, name and version
 	order  []*node
+	packed map[string]bool // package URLs of what bundlers packed
 	total  int
 }
 
@@ -39,7 +40,8 @@ type group struct {
 type entry struct {
 	*finding
 	report *report
-	node   *node // nil when it is not installed
+	node   *node    // nil when it is not installed, or not packed
+	packs  []*entry // of a bundle
 }
 
 // A node is a component to be.
@@ -95,6 +97,7 @@ func (a *assembly) assemble(reports []*report) (*sbom.Graph, error) {
 		}
 	}
 	entries := a.enter(reports)
+	a.bundles(reports, entries)
 	for _, e := range a.installed(entries) {
 		a.place(e)
 	}
@@ -224,7 +227,7 @@ func (a *assembly) installed(entries map[*report][]*entry) []*entry {
 	}
 	for _, g := range a.groups {
 		for _, e := range g.list {
-			if e.Source != sbom.Observed || e.PURL.Type != "npm" {
+			if e.report.Analyser != npmInstalled.name {
 				continue
 			}
 			for d := path.Dir(e.report.Path); ; d = path.Dir(d) {
@@ -240,11 +243,16 @@ func (a *assembly) installed(entries map[*report][]*entry) []*entry {
 			}
 		}
 	}
+	left := map[string]bool{}
 	var list []*entry
 	for _, r := range slices.SortedFunc(mapsKeys(entries), func(x, y *report) int {
 		return cmp.Or(strings.Compare(x.Path, y.Path), strings.Compare(x.Analyser, y.Analyser))
 	}) {
 		for _, e := range entries[r] {
+			if u := e.PURL.String(); a.o.Packed && e.PURL.Type == "npm" && !e.Project && !a.packed[u] {
+				left[u] = true
+				continue
+			}
 			tree := observed[e.Within]
 			if e.Within == "" || e.Source == sbom.Observed || tree == nil || tree[e.Name+"@"+e.Version] {
 				list = append(list, e)
@@ -252,6 +260,12 @@ func (a *assembly) installed(entries map[*report][]*entry) []*entry {
 			}
 			a.gap("", sbom.FieldComponents, ReasonNotInstalled, fmt.Sprintf("%s: %s@%s", clip(r.Path), clip(e.Name), clip(e.Version)))
 		}
+	}
+	switch {
+	case a.o.Packed && len(a.packed) == 0:
+		a.gap("", sbom.FieldComponents, ReasonNotPacked, fmt.Sprintf("no bundler left a list of what it packed; %d npm packages are left out", len(left)))
+	case len(left) > 0:
+		a.gap("", sbom.FieldComponents, ReasonNotPacked, fmt.Sprintf("%d npm packages of which nothing was packed are left out", len(left)))
 	}
 	return list
 }
@@ -428,10 +442,22 @@ func (a *assembly) relate(reports []*report, entries map[*report][]*entry) error
 			} else if e.Direct {
 				direct = append(direct, e.node)
 			}
+			for _, p := range e.packs {
+				if p.node == nil {
+					continue
+				}
+				if err := relate(e.node.id, sbom.Contains, p.node.id); err != nil {
+					return err
+				}
+				wanted[p.node] = true
+			}
 			for i, list := range [][]string{e.Wants, e.May} {
 				for _, want := range list {
 					to := a.resolve(e, want)
 					if to == nil {
+						if a.o.Packed && e.PURL.Type == "npm" {
+							continue // the bundler left it out
+						}
 						if unresolved[e.node] += 1 - i; i == 0 && unresolved[e.node] <= limits.ScanPaths {
 							a.gap(e.node.id, sbom.FieldDependencies, ReasonUnresolved, clip(want))
 						}

@@ -14,7 +14,9 @@
 //
 //   - npm: package-lock.json (versions 1 to 3), npm-shrinkwrap.json,
 //     node_modules/.package-lock.json, pnpm-lock.yaml (5 to 9), yarn.lock (1 and
-//     later), installed packages (node_modules/*/package.json)
+//     later), installed packages (node_modules/*/package.json), what a bundler
+//     packed (metafile of esbuild, stats of webpack, raw data of
+//     rollup-plugin-visualizer)
 //   - Debian: var/lib/dpkg/status, status.d; Alpine: lib/apk/db/installed; RPM: the
 //     database in var/lib/rpm or usr/lib/sysimage/rpm, in SQLite, in rpm's own
 //     format or in Berkeley DB

@@ -19,6 +19,7 @@ const (
 	ReasonMalformed    = "malformed"             // a file that is not of the format its name says
 	ReasonLimit        = "limit"                 // more than is read; see the detail
 	ReasonNotInstalled = "not-installed"         // in the lock file beside an installed tree that lacks it
+	ReasonNotPacked    = "not-packed"            // npm packages that Options.Packed leaves out
 	ReasonUnresolved   = "unresolved-dependency" // a dependency that nothing found satisfies
 	ReasonNotExact     = "no-exact-version"      // asked for by a range of versions
 	ReasonBadDigest    = "bad-digest"            // an integrity value that is none
@@ -50,6 +51,12 @@ type Options struct {
 	// Ecosystems limits the scan to some of "npm", "deb", "apk", "rpm",
 	// "pypi", "cargo", "golang" and "maven". Empty means all.
 	Ecosystems []string
+
+	// Packed limits npm packages to those of which a bundler packed something,
+	// by the metafile or the stats that it left in the tree; how many are left
+	// out is noted ([ReasonNotPacked]). It is for what is shipped as bundles and
+	// without node_modules.
+	Packed bool
 
 	// Platform chooses an image out of an index: "linux/arm64". "" is the
 	// only image; if there are several, the one for linux/amd64.
