@@ -40,6 +40,16 @@ type options struct {
 	started, finished, dbDate timeFlag
 }
 
+// onlyFor has the flags that say something about some types of report only.
+var onlyFor = map[string][]string{
+	"target":       {"gofuzz", "libfuzzer"},
+	"config":       {"gotest", "junit", "tap", "zap", "gofuzz", "libfuzzer"},
+	"tool-version": {"gitleaks", "osv", "grype", "trivy"},
+	"started":      {"osv", "grype", "trivy"},
+	"finished":     {"osv", "grype", "trivy"},
+	"db-updated":   {"osv", "grype", "trivy"},
+}
+
 // A stater is a predicate that can be stated.
 type stater interface {
 	Statement([]provenance.ResourceDescriptor) (*provenance.Statement, error)
@@ -131,6 +141,16 @@ func run(args []string, in io.Reader, out io.Writer) int {
 	if read == nil || o.key == "" || flags.NArg() != 1 || len(o.subjects) == 0 && o.commit == "" {
 		flags.Usage()
 		return cli.Cannot
+	}
+	// What is given and would not be stated is a mistake.
+	var idle error
+	flags.Visit(func(f *flag.Flag) {
+		if kinds := onlyFor[f.Name]; kinds != nil && !slices.Contains(kinds, o.kind) {
+			idle = fmt.Errorf("-%s says nothing about a report of type %s", f.Name, o.kind)
+		}
+	})
+	if idle != nil {
+		return cli.Fail("attest", idle)
 	}
 	st, envelope, said, err := attest(ctx, read, &o, flags.Arg(0), in)
 	if err == nil && o.out != "" {

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,34 @@ func TestAttest(t *testing.T) {
 
 // TestConditions compiles the conditions that the documentation of the readers
 // gives, and evaluates them on what the readers make of good and bad reports.
+// A flag that would do nothing is refused, rather than left out of what is signed.
+func TestAttack_FlagsThatDoNothing(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	key, err := sign.GenerateKey(sign.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sign.WritePrivateKey(in("key"), key, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(in("app"), []byte("app"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const report = `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"gosec"}},"results":[]}]}`
+	args := []string{"-type", "sarif", "-subject", in("app"), "-key", in("key")}
+	var out bytes.Buffer
+	if code := run(append(args, "-"), strings.NewReader(report), &out); code != cli.OK {
+		t.Fatalf("exit code %d", code)
+	}
+	for _, idle := range [][]string{{"-config", in("app")}, {"-target", "x"}, {"-tool-version", "1"}, {"-started", "2026-01-01T00:00:00Z"}, {"-finished", "2026-01-01T00:00:00Z"}, {"-db-updated", "2026-01-01T00:00:00Z"}} {
+		out.Reset()
+		if code := run(slices.Concat(args, idle, []string{"-"}), strings.NewReader(report), &out); code != cli.Cannot || out.Len() > 0 {
+			t.Errorf("%s: exit code %d, %s", idle[0], code, out.String())
+		}
+	}
+}
+
 func TestConditions(t *testing.T) {
 	conditions := map[string]string{}
 	sources, err := filepath.Glob("../../provenance/ingest/*.go")
