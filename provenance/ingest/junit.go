@@ -234,7 +234,7 @@ func (j *junitReader) end(name string) error {
 		t := j.test
 		j.test = nil
 		suite := j.suites[len(j.suites)-1]
-		if t.failed || t.ok {
+		if t.failed {
 			suite.shown++
 		}
 		o := passed
@@ -256,9 +256,10 @@ func (j *junitReader) end(name string) error {
 	if s.tests < s.counts["tests"] {
 		return fail(ReasonIncomplete, "suite %s counts %d tests and has %d", clip(suiteName(s)), s.counts["tests"], s.tests)
 	}
-	// Failures that are counted and not shown are failures.
-	if (s.counts["failures"] > 0 || s.counts["errors"] > 0) && s.shown == 0 {
-		s.shown++
+	// Failures that are counted and not shown are failures. A test can have
+	// one and an error as well.
+	if most := max(s.counts["failures"], s.counts["errors"]); most > s.shown {
+		s.shown = most
 		if err := j.tests.add(suiteName(s), failed); err != nil {
 			return err
 		}
