@@ -357,6 +357,13 @@ func ArgvSecrets(argv []string) []string {
 	return out
 }
 
+// Flags returns a text that is a part of a command line, as the variable GOFLAGS
+// is, without what it says itself is secret.
+func Flags(text string) string {
+	argv := []string{text}
+	return New(ArgvSecrets(argv), nil).Argv(argv)[0]
+}
+
 // Argv returns argv without secrets: those that s finds, and those that the
 // command line itself says are secret, however short.
 func (s *Set) Argv(argv []string) []string {

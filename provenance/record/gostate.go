@@ -20,6 +20,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/redact"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -30,7 +31,8 @@ type GoState struct {
 
 	// Settings are the variables that change what is built, such as GOOS,
 	// CGO_ENABLED and GOFLAGS, as go env says them; or those that a binary
-	// was built with, with flags such as -ldflags.
+	// was built with, with flags such as -ldflags. Values that flags with a
+	// secret name give, as -X main.apiToken=V, are left out of them.
 	Settings map[string]string `json:"settings,omitempty"`
 
 	// Workspace says that a go.work file is in use.
@@ -132,7 +134,7 @@ func askGo(ctx context.Context, dir string, environ environment, opts GoOptions)
 	s.Settings = make(map[string]string)
 	for _, name := range goSettings {
 		if v := env[name]; v != "" {
-			s.Settings[name] = v
+			s.Settings[name] = redact.Flags(v)
 		}
 	}
 	if err := s.readTools(ctx, program, env, opts); err != nil {
@@ -294,7 +296,7 @@ func GoBinary(file string) (GoState, error) {
 	s := GoState{Version: info.GoVersion, Settings: make(map[string]string)}
 	for _, kv := range info.Settings {
 		if !strings.HasPrefix(kv.Key, "vcs") { // Git says it better
-			s.Settings[kv.Key] = kv.Value
+			s.Settings[kv.Key] = redact.Flags(kv.Value)
 		}
 	}
 	for _, m := range info.Deps {

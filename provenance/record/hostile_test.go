@@ -162,3 +162,28 @@ func TestAttack_ConversionsThatHideChanges(t *testing.T) {
 		})
 	}
 }
+
+// What a linker was told is in the binary and in go env, whoever told it.
+func TestAttack_SecretsInBuildSettings(t *testing.T) {
+	dir, environ := goModule(t)
+	environ = append(environ, "GOFLAGS=-modcacherw -buildvcs=false", "CGO_CFLAGS=-O2 -DAPI_TOKEN=hunter2hunter2")
+	goCommand(t, dir, environ, "build", "-o", "app", "-ldflags=-X main.apiToken=hunter2hunter2 -X main.pin=Hu1", ".")
+	binary, err := GoBinary(filepath.Join(dir, "app"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := Go(t.Context(), dir, environ, GoOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []GoState{binary, asked} {
+		for name, v := range s.Settings {
+			if strings.Contains(v, "hunter2") || strings.Contains(v, "Hu1") {
+				t.Errorf("%s=%s", name, v)
+			}
+		}
+	}
+	if v := binary.Settings["-ldflags"]; !strings.Contains(v, "-X main.apiToken="+"[redacted]") {
+		t.Errorf("-ldflags=%s", v)
+	}
+}

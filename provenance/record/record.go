@@ -205,7 +205,7 @@ func Run(ctx context.Context, step Step) (*Record, error) {
 	}
 	if o.Go != nil {
 		for name, v := range o.Go.Settings {
-			o.Go.Settings[name] = secrets.Argv([]string{v})[0]
+			o.Go.Settings[name] = redact.Flags(v)
 		}
 	}
 	var childEnv []string
