@@ -1,6 +1,7 @@
 package slsa_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -125,6 +126,14 @@ func TestTektonConfigSource(t *testing.T) {
 	}
 	if err := verifyIt(evil, slsa.Expectations{ExternalParameters: map[string]any{"source": evil}}); err != nil {
 		t.Errorf("the pipeline that was expected: %v", err)
+	}
+	// From a git repository too, and from that of the source.
+	for _, config := range []string{"git+https://github.com/octo/pipelines", "git+https://github.com/octo/app"} {
+		want := slsa.Expectations{ExternalParameters: map[string]any{"source": config}, Commit: commit}
+		if err := verifyIt(config, want); (err == nil) != strings.HasSuffix(config, "pipelines") {
+			// With one name for the pipeline and the source, nobody can say which commit was built.
+			t.Errorf("%s: %v", config, err)
+		}
 	}
 }
 

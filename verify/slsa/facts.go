@@ -495,21 +495,23 @@ func (r *reader) cloudBuildV01() {
 func (r *reader) tekton() {
 	// Of v0.2: what the configuration was read from, in the parameter source.
 	r.say(FactWorkflow, text(r.ext["entryPoint"]), "configSource.entryPoint")
-	var source *provenance.ResourceDescriptor
+	config := text(r.ext["source"])
+	var sources []*provenance.ResourceDescriptor
 	for i := range r.p.BuildDefinition.ResolvedDependencies {
 		d := &r.p.BuildDefinition.ResolvedDependencies[i]
-		if !strings.HasPrefix(d.URI, "git+") || strings.HasPrefix(d.Name, "pipeline") || d.Name == "task" {
-			continue
+		if strings.HasPrefix(d.URI, "git+") && !strings.HasPrefix(d.Name, "pipeline") && d.Name != "task" {
+			sources = append(sources, d)
 		}
-		if source != nil {
-			return // several: which of them is the source, the provenance does not say
-		}
-		source = d
 	}
-	if source != nil {
-		r.git(source.URI, "resolvedDependencies")
-		r.commit(*source)
+	if len(sources) > 1 && config != "" {
+		// The configuration of v0.2 is a dependency without a name.
+		sources = slices.DeleteFunc(sources, func(d *provenance.ResourceDescriptor) bool { return d.URI == config })
 	}
+	if len(sources) != 1 {
+		return // of several the provenance does not say which is the source
+	}
+	r.git(sources[0].URI, "resolvedDependencies")
+	r.commit(*sources[0])
 }
 
 func (r *reader) buildkite() {
