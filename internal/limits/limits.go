@@ -392,4 +392,21 @@ const (
 	// ScanCache the largest cache; what is oldest goes first.
 	ScanCached = 512 << 20
 	ScanCache  = 4 << 30
+
+	// Version is the longest version that is ordered, in bytes: comparing
+	// takes time that grows with it, and a record may name a million.
+	Version = 1024
+
+	// OSVRecord is the largest vulnerability record, in bytes, and OSVPackages
+	// the largest number of packages of one; a CVE of the Linux kernel has
+	// some MB of versions. OSVRecords and OSVDatabase bound a database: all of
+	// osv.dev is under a million records and some GB unpacked. OSVFiles is
+	// how many zip files a folder may have, and OSVUnreadable how many records
+	// that cannot be read are named one by one.
+	OSVRecord     = 32 << 20
+	OSVPackages   = 100_000
+	OSVRecords    = 8 << 20
+	OSVDatabase   = 64 << 30
+	OSVFiles      = 1024
+	OSVUnreadable = 1000
 )
