@@ -125,6 +125,9 @@ type rule struct {
 	label     string
 	separate  []*stage
 	over      []*stage
+	packages  []*stage
+	pattern   *glob.Pattern // of packages
+	except    []*glob.Pattern
 	condition Condition
 }
 
@@ -778,6 +781,12 @@ func (c *compiler) globalRules() error {
 				return c.fail(path+".organizations", PolicyField, "want at least 2, over at least one stage")
 			}
 		}
+		if len(spec.SamePackages) > 0 || spec.Packages != "" || len(spec.Except) > 0 {
+			kinds++
+			if err := c.samePackages(path, spec, r); err != nil {
+				return err
+			}
+		}
 		if spec.Condition != "" {
 			kinds++
 			cond, err := c.condition(path+".condition", spec.Condition, ruleVars)
@@ -787,9 +796,43 @@ func (c *compiler) globalRules() error {
 			r.condition = cond
 		}
 		if kinds != 1 {
-			return c.fail(path, PolicyField, "want one of separate, organizations with over, and condition")
+			return c.fail(path, PolicyField, "want one of separate, organizations with over, samePackages with packages, and condition")
 		}
 		c.rules = append(c.rules, r)
+	}
+	return nil
+}
+
+func (c *compiler) samePackages(path string, spec *Rule, r *rule) error {
+	for j, name := range spec.SamePackages {
+		at := fmt.Sprintf("%s.samePackages[%d]", path, j)
+		s := c.stages[name]
+		switch {
+		case s == nil:
+			return c.fail(at, PolicyReference, "no stage is named %q", name)
+		case s.spec.Contains != nil:
+			return c.fail(at, PolicyField, "stage %q looks into a package, and has no statement that lists any", name)
+		case slices.Contains(r.packages, s):
+			return c.fail(at, PolicyField, "%q is named twice", name)
+		}
+		r.packages = append(r.packages, s)
+	}
+	if len(r.packages) < 2 {
+		return c.fail(path+".samePackages", PolicyField, "want at least two stages")
+	}
+	if spec.Packages == "" {
+		return c.fail(path+".packages", PolicyEmpty, "want a pattern for the package URLs that must be the same")
+	}
+	var err error
+	if r.pattern, err = glob.Compile(spec.Packages); err != nil {
+		return c.fail(path+".packages", PolicyField, "%v", err)
+	}
+	for j, e := range spec.Except {
+		g, err := glob.Compile(e)
+		if err != nil {
+			return c.fail(fmt.Sprintf("%s.except[%d]", path, j), PolicyField, "%v", err)
+		}
+		r.except = append(r.except, g)
 	}
 	return nil
 }

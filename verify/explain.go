@@ -333,7 +333,7 @@ func (s *solver) rejection(r *provenance.ResourceDescriptor) *RejectedError {
 // rank orders reasons by how much they tell: what came closest first.
 func rank(r Reason) int {
 	order := []Reason{ReasonAltered, ReasonName, ReasonForbidden, ReasonWithheld, ReasonCondition, ReasonConditionError, ReasonRevoked, ReasonTooOld, ReasonNoTime,
-		ReasonNotYet, ReasonOrder, ReasonDuties, ReasonOrganizations, ReasonThreshold, ReasonDisagreement, ReasonIncomplete, ReasonUnaccounted,
+		ReasonNotYet, ReasonOrder, ReasonDuties, ReasonOrganizations, ReasonPackages, ReasonThreshold, ReasonDisagreement, ReasonIncomplete, ReasonUnaccounted,
 		ReasonNoFlow, ReasonNoInventory, ReasonWrongSigner, ReasonUntrusted, ReasonKeyValidity, ReasonBundle, ReasonPredicateBad, ReasonMalformed, ReasonWrongType, ReasonNoStatement}
 	if i := slices.Index(order, r); i >= 0 {
 		return i

@@ -196,8 +196,18 @@ func (s *genStatement) made() *provenance.Statement {
 		case typeSBOM:
 			components := []any{}
 			for i, f := range s.components {
-				components = append(components, map[string]any{"type": "library", "name": fmt.Sprint("c", i), "version": "1",
-					"hashes": []any{map[string]any{"alg": "SHA-256", "content": f.descriptor(s).Digest.Get(provenance.SHA256).Value()}}})
+				c := map[string]any{"type": "library", "name": fmt.Sprint("c", i), "version": "1"}
+				if f.uri != "" {
+					c["purl"] = f.uri
+				}
+				for _, d := range f.descriptor(s).Digest {
+					if d.Algorithm() == provenance.SHA256 {
+						c["hashes"] = []any{map[string]any{"alg": "SHA-256", "content": d.Value()}}
+					} else {
+						c["properties"] = []any{map[string]any{"name": "hallmark:digest:" + string(d.Algorithm()), "value": d.Value()}}
+					}
+				}
+				components = append(components, c)
 			}
 			pred["bomFormat"], pred["specVersion"], pred["version"], pred["components"] = "CycloneDX", "1.5", 1, components
 		case verify.InventoryType:
@@ -595,6 +605,22 @@ func (g *generator) rules() {
 	if g.p(10) {
 		p.Rules = append(p.Rules, verify.Rule{Organizations: 2, Over: names[:1+g.n(len(names))]})
 	}
+	if last, use := len(g.flow)-1, g.p(40); use && len(g.about) > 0 && len(g.flow[last].spec.Requires) > 0 {
+		// A build and an SBOM of it.
+		b, a := g.flow[last], g.about[0]
+		if !slices.Contains(b.spec.Inputs, "ext") {
+			b.spec.Inputs = append(b.spec.Inputs, "ext")
+		}
+		a.spec.Requires = a.spec.Requires[:1]
+		if q := &a.spec.Requires[0]; q.Which == "" {
+			q.Type, q.Types, q.MaxAge, q.Where = typeSBOM, nil, 0, nil
+		}
+		r := verify.Rule{SamePackages: []string{b.name, a.name}, Packages: one(g.choices, []string{"https://ext.example/**", "https://ext.example/**", "**.zip", "https://**"})}
+		if g.p(15) {
+			r.Except = []string{one(g.choices, []string{"https://ext.example/none/*", "**other**", "https://ext.example/pkg/**"})}
+		}
+		p.Rules = append(p.Rules, r)
+	}
 	if g.p(10) {
 		a, b := one(g.choices, names), one(g.choices, names)
 		p.Rules = append(p.Rules, verify.Rule{Condition: one(g.choices, []string{"true", "count " + a + " 1", "same " + a + " " + b + " result", "same " + a + " " + b + " note"})})
@@ -787,6 +813,9 @@ func (g *generator) run(s *genStage, materials []genFile, when time.Time) {
 			}
 			if st.typ == typeSBOM {
 				st.components = []genFile{{content: "lib"}, {content: "other"}}
+				if len(g.c.policy.Rules) > 0 {
+					st.components = append(st.components, g.extra["ext"]...)
+				}
 			}
 			if st.typ == typeLink {
 				st.start, st.end = time.Time{}, time.Time{}
@@ -863,7 +892,7 @@ func (g *generator) harm() {
 		return
 	}
 	c := st.copy()
-	kind := g.n(24)
+	kind := g.n(28)
 	g.c.hostile = append(g.c.hostile, fmt.Sprint(kind, " ", st.typ))
 	switch kind {
 	case 0: // a material swapped for another
@@ -951,10 +980,42 @@ func (g *generator) harm() {
 		c.note = "both"
 		g.c.evidence = append(g.c.evidence, c)
 		return
+	case 24, 25, 26, 27: // another list of packages
+		g.harmPackages(kind, c)
 	case 23: // signed once more by the first of them, and by an outsider
 		c.keys = append(c.keys, c.keys[0], "mallory")
 	}
 	g.replace(st, c)
+}
+
+// harmPackages changes what a statement lists.
+func (g *generator) harmPackages(kind int, c *genStatement) {
+	list := &c.materials
+	if c.typ == typeSBOM {
+		c.components = slices.Clone(c.components)
+		list = &c.components
+	}
+	more := genFile{name: "more.zip", content: "more", uri: "https://ext.example/pkg/more.zip"}
+	for i := range *list {
+		f := &(*list)[i]
+		if f.uri == "" {
+			continue
+		}
+		switch kind {
+		case 24:
+			f.content += "evil"
+		case 25:
+			f.uri = "https://ext.example/pkg/renamed.zip"
+		case 26:
+			f.digests = one(g.choices, []string{"none", "weak", "git", "clash", "sha512"})
+			more = *f
+			more.content += "too"
+		}
+		break
+	}
+	if kind >= 26 && g.p(60) {
+		*list = append(*list, more)
+	}
 }
 
 func (g *generator) benign() {

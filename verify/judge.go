@@ -236,7 +236,7 @@ func inventoried(inventory *candidate, r *requirement) ([]provenance.Digest, err
 
 // judge checks what holds between stages, now that all are chosen.
 func (s *solver) judge() (bool, error) {
-	for _, check := range []func() *Finding{s.accounted, s.ordered, s.duties} {
+	for _, check := range []func() *Finding{s.accounted, s.ordered, s.duties, s.agreeOnPackages} {
 		if f := check(); f != nil {
 			s.fail(nil, f)
 			return false, nil
@@ -347,45 +347,13 @@ func (s *solver) lists(st *stage, m *provenance.ResourceDescriptor, memo map[*st
 				add(c.materials)
 				if c.vs != nil && predicate.IsSBOM(c.vs.statement.PredicateType()) {
 					if doc, err := strictjson.Decode(c.vs.statement.Predicate(), 0); err == nil {
-						sbomDigests(doc, set)
+						sbomDigests(doc, func(d provenance.Digest) { set[d] = true })
 					}
 				}
 			}
 		}
 	}
 	return slices.ContainsFunc(m.Digest, func(d provenance.Digest) bool { return set[d] })
-}
-
-// sbomDigests collects the hashes of a CycloneDX or SPDX document: objects
-// {alg, content} and {algorithm, checksumValue}, and what package sbom keeps in
-// properties because the formats have no name for it, such as the dirHash of a
-// Go module.
-func sbomDigests(v any, set map[provenance.Digest]bool) {
-	switch v := v.(type) {
-	case []any:
-		for _, x := range v {
-			sbomDigests(x, set)
-		}
-	case map[string]any:
-		for _, names := range [][2]string{{"alg", "content"}, {"algorithm", "checksumValue"}} {
-			alg, _ := v[names[0]].(string)
-			val, _ := v[names[1]].(string)
-			a := provenance.Algorithm(strings.ToLower(strings.ReplaceAll(alg, "-", "")))
-			if d, err := provenance.NewDigest(a, strings.ToLower(val)); err == nil && a.Strong() {
-				set[d] = true
-			}
-		}
-		name, _ := v["name"].(string)
-		if alg, ok := strings.CutPrefix(name, "hallmark:digest:"); ok {
-			val, _ := v["value"].(string)
-			if d, err := provenance.NewDigest(provenance.Algorithm(alg), val); err == nil && d.Algorithm().Strong() {
-				set[d] = true
-			}
-		}
-		for _, x := range v {
-			sbomDigests(x, set)
-		}
-	}
 }
 
 // ordered checks after: every statement of the later stage against every one

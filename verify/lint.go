@@ -290,7 +290,8 @@ func (l *linter) rules() {
 	for i, r := range l.p.Rules {
 		path := fmt.Sprintf("rules[%d]", i)
 		for j := range i {
-			if q := l.p.Rules[j]; slices.Equal(q.Separate, r.Separate) && slices.Equal(q.Over, r.Over) && q.Organizations == r.Organizations && q.Condition == r.Condition {
+			if q := l.p.Rules[j]; slices.Equal(q.Separate, r.Separate) && slices.Equal(q.Over, r.Over) && q.Organizations == r.Organizations && q.Condition == r.Condition &&
+				slices.Equal(q.SamePackages, r.SamePackages) && q.Packages == r.Packages && slices.Equal(q.Except, r.Except) {
 				l.warn(path, "duplicate-rule", "says the same as rules[%d]", j)
 			}
 		}

@@ -485,6 +485,9 @@ func (n *narrowing) rules() {
 				return isSubset(p.Separate, c.Separate)
 			case p.Organizations > 0:
 				return c.Organizations >= p.Organizations && len(c.Over) > 0 && isSubset(c.Over, p.Over)
+			case len(p.SamePackages) > 0:
+				// With fewer exceptions, one of them could be the only package.
+				return isSubset(p.SamePackages, c.SamePackages) && c.Packages == p.Packages && sameSet(c.Except, p.Except)
 			}
 			return c.Condition == p.Condition
 		})

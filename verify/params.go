@@ -39,6 +39,8 @@ var splices = map[string]splice{
 	"Contains.Members":      splicePattern,
 	"Requirement.Builders":  spliceLiteral,
 	"Requirement.Where":     spliceIgnored,
+	"Rule.Packages":         splicePattern,
+	"Rule.Except":           splicePattern,
 	"Rule.Condition":        spliceIgnored,
 }
 

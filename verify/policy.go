@@ -263,6 +263,18 @@ type Rule struct {
 	// must come from.
 	Organizations int      `json:"organizations,omitempty"`
 	Over          []string `json:"over,omitempty"`
+	// SamePackages lists stages whose statements must list the same packages:
+	// SLSA provenance and other transformations among their materials, SBOMs
+	// as components. Whatever one lists under a URI that matches Packages and
+	// none of Except, the others must list under the same URI with matching
+	// digests.
+	SamePackages []string `json:"samePackages,omitempty"`
+	// Packages is a pattern for the URIs that SamePackages is about, such as
+	// "pkg:npm/**".
+	Packages string `json:"packages,omitempty"`
+	// Except are patterns for what SamePackages passes over, such as modules
+	// of the same source tree.
+	Except []string `json:"except,omitempty"`
 	// Condition must be true of the chosen statements of all stages.
 	Condition string `json:"condition,omitempty"`
 }

@@ -38,6 +38,7 @@ const (
 	ReasonTooOld         Reason = "too-old"               // older than maxAge
 	ReasonDuties         Reason = "duties-not-separated"  // one principal counts in two stages that must differ
 	ReasonOrganizations  Reason = "too-few-organizations" // the signers belong to too few organisations
+	ReasonPackages       Reason = "packages-disagree"     // two stages list different packages, or one with other digests
 	ReasonWithheld       Reason = "evidence-withheld"     // an inventory lists statements that are not there
 	ReasonNoInventory    Reason = "no-inventory"          // a rule rests on completeness and nothing shows it
 	ReasonForbidden      Reason = "forbidden-statement"   // a statement that must not exist does

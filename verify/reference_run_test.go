@@ -105,6 +105,7 @@ func features(p *verify.Policy) []string {
 	for _, r := range p.Rules {
 		note("separate", len(r.Separate) > 0)
 		note("organizations", r.Organizations > 0)
+		note("samePackages", len(r.SamePackages) > 0)
 		note("condition", r.Condition != "")
 	}
 	var out []string

@@ -1024,7 +1024,41 @@ func (r *reference) ordered(s, e *refChoice) bool {
 	return true
 }
 
-// duties are D1 to D3.
+// listed are the packages of a statement under a rule with samePackages.
+func (r *reference) listed(rule *verify.Rule, st *refStatement) []*refResource {
+	all := slices.Clone(st.materials)
+	components, _ := st.predicate["components"].([]any)
+	for _, c := range components {
+		c, _ := c.(map[string]any)
+		p := &refResource{digests: map[provenance.Algorithm]string{}}
+		p.uri, _ = c["purl"].(string)
+		for field, names := range map[string][2]string{"hashes": {"alg", "content"}, "properties": {"name", "value"}} {
+			list, _ := c[field].([]any)
+			for _, x := range list {
+				x := x.(map[string]any)
+				a := provenance.Algorithm(strings.TrimPrefix(x[names[0]].(string), "hallmark:digest:"))
+				if a == "SHA-256" {
+					a = provenance.SHA256
+				}
+				if r.accepted(a) {
+					p.digests[a] = x[names[1]].(string)
+				}
+			}
+		}
+		if !slices.ContainsFunc(st.products, func(s *refResource) bool { return s.matches(p) }) {
+			all = append(all, p)
+		}
+	}
+	var out []*refResource
+	for _, p := range all {
+		if p.uri != "" && r.glob(rule.Packages).Match(p.uri) && !slices.ContainsFunc(rule.Except, func(e string) bool { return r.glob(e).Match(p.uri) }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// duties are D1 to D4.
 func (r *reference) duties(choice map[string]*refChoice) error {
 	for _, rule := range r.policy.Rules {
 		for i, a := range rule.Separate {
@@ -1047,6 +1081,24 @@ func (r *reference) duties(choice map[string]*refChoice) error {
 			}
 			if len(organizations) < rule.Organizations {
 				return fmt.Errorf("D2: %d organizations", len(organizations))
+			}
+		}
+		for _, a := range rule.SamePackages {
+			for _, x := range choice[a].statements {
+				mine := r.listed(&rule, x)
+				if len(mine) == 0 {
+					return fmt.Errorf("D4: a statement of %s has no package", a)
+				}
+				for _, b := range rule.SamePackages {
+					for _, y := range choice[b].statements {
+						theirs := r.listed(&rule, y)
+						for _, p := range mine {
+							if a != b && !slices.ContainsFunc(theirs, func(q *refResource) bool { return q.uri == p.uri && p.matches(q) }) {
+								return fmt.Errorf("D4: %s of %s is not in %s", p.uri, a, b)
+							}
+						}
+					}
+				}
 			}
 		}
 		if rule.Condition != "" {

@@ -117,6 +117,7 @@ type solver struct {
 	shared   *openedCache // of a batch, or nil
 	raw      map[[32]byte]*candidate
 	byID     map[provenance.Digest]*candidate
+	listed   map[packagesKey]*packageList // packages of statements, once asked for
 
 	order  []*stage
 	chosen []choice // by stage.index; of the stages before the current one

@@ -306,6 +306,8 @@ func describe(w io.Writer, p *verify.Policy, paint cli.Paint) {
 			say("  nobody counts in more than one of %s\n", strings.Join(r.Separate, ", "))
 		case r.Organizations > 0:
 			say("  the signers of %s come from at least %d organizations\n", strings.Join(r.Over, ", "), r.Organizations)
+		case len(r.SamePackages) > 0:
+			say("  %s list the same packages %s%s\n", strings.Join(r.SamePackages, ", "), r.Packages, orNothing(", except ", r.Except))
 		default:
 			say("  %s\n", r.Condition)
 		}
@@ -343,6 +345,13 @@ func describeRequirement(say func(string, ...any), r verify.Requirement) {
 	if r.Complete {
 		say("    and an inventory shows that none is withheld\n")
 	}
+}
+
+func orNothing(prefix string, list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return prefix + strings.Join(list, ", ")
 }
 
 func orAny(pattern, what string) string {

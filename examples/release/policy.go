@@ -1,8 +1,12 @@
 package main
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/provenance/predicate"
 	"github.com/hallmark-build/hallmark/provenance/record"
 	"github.com/hallmark-build/hallmark/sbom"
@@ -56,6 +60,16 @@ func (r *releaser) policy() *verify.Policy {
 			About: []verify.About{{Stage: "build"}},
 		},
 	}
+	if r.usesModules() {
+		// The SBOM says of every module what the provenance says. The standard
+		// library comes with the toolchain, and modules of the source tree are
+		// there file by file.
+		same := verify.Rule{Name: "the SBOM is that of the build", SamePackages: []string{"build", "contents"}, Packages: "pkg:golang/**", Except: []string{"pkg:golang/stdlib@*"}}
+		for _, path := range slices.Sorted(maps.Keys(r.localModules())) {
+			same.Except = append(same.Except, "pkg:golang/"+strings.ToLower(path)+"@*")
+		}
+		p.Rules = append(p.Rules, same)
+	}
 	if r.pattern != "" {
 		p.Stages["test"] = &verify.Stage{
 			Requires: []verify.Requirement{{Type: predicate.TypeTestResult, Signers: []string{"test"}, Where: []string{`predicate.result == "PASSED"`}}},
@@ -64,4 +78,14 @@ func (r *releaser) policy() *verify.Policy {
 		p.Stages["package"].After = []string{"test"}
 	}
 	return p
+}
+
+// usesModules reports whether the build's provenance lists modules.
+func (r *releaser) usesModules() bool {
+	st := r.statements["build"]
+	if st == nil {
+		return false
+	}
+	flow, err := predicate.FlowOf(st)
+	return err == nil && slices.ContainsFunc(flow.Materials, func(m provenance.ResourceDescriptor) bool { return strings.HasPrefix(m.URI, "pkg:golang/") })
 }

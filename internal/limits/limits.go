@@ -123,6 +123,11 @@ const (
 	// candidates silently would make the verdict depend on order.
 	CandidatesPerDigest = 10_000
 
+	// PackagesPerURI is how many different packages of one URI a statement may
+	// list where two statements must list the same: each of one is compared
+	// with each of the other.
+	PackagesPerURI = 64
+
 	// ConditionCost is the CEL cost limit of one evaluation: a tenth of a second
 	// as a rule, a second at worst. Stops a predicate made so that a harmless
 	// condition compares a million pairs; there may be many statements.

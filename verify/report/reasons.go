@@ -120,6 +120,10 @@ var explanations = map[verify.Reason]explanation{
 		"The signers belong to fewer organisations than the policy asks for.",
 		"Have a principal of another organisation attest, or say in the policy which organisation each belongs to.",
 	},
+	verify.ReasonPackages: {
+		"Two stages that must list the same packages do not: one lists a package that the other lacks, or has with other digests.",
+		"Make the SBOM and the provenance from one list of what the build used. If digests differ, find out which of the two was used.",
+	},
 	verify.ReasonWithheld: {
 		"An inventory lists statements that are not among the evidence.",
 		"Add the missing statement; want has its digest.",
