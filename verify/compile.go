@@ -812,6 +812,8 @@ func (c *compiler) samePackages(path string, spec *Rule, r *rule) error {
 			return c.fail(at, PolicyReference, "no stage is named %q", name)
 		case s.spec.Contains != nil:
 			return c.fail(at, PolicyField, "stage %q looks into a package, and has no statement that lists any", name)
+		case !slices.ContainsFunc(s.requires, func(q *requirement) bool { return q.which != "none" }):
+			return c.fail(at, PolicyField, "stage %q requires only that statements be absent, and so has none that lists a package", name)
 		case slices.Contains(r.packages, s):
 			return c.fail(at, PolicyField, "%q is named twice", name)
 		}

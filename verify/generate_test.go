@@ -615,11 +615,16 @@ func (g *generator) rules() {
 		if q := &a.spec.Requires[0]; q.Which == "" {
 			q.Type, q.Types, q.MaxAge, q.Where = typeSBOM, nil, 0, nil
 		}
+		none := func(s *genStage) bool {
+			return !slices.ContainsFunc(s.spec.Requires, func(q verify.Requirement) bool { return q.Which != "none" })
+		}
 		r := verify.Rule{SamePackages: []string{b.name, a.name}, Packages: one(g.choices, []string{"https://ext.example/**", "https://ext.example/**", "**.zip", "https://**"})}
 		if g.p(15) {
 			r.Except = []string{one(g.choices, []string{"https://ext.example/none/*", "**other**", "https://ext.example/pkg/**"})}
 		}
-		p.Rules = append(p.Rules, r)
+		if !none(a) && !none(b) {
+			p.Rules = append(p.Rules, r)
+		}
 	}
 	if g.p(10) {
 		a, b := one(g.choices, names), one(g.choices, names)

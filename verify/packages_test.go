@@ -176,6 +176,7 @@ func TestD4_Policy(t *testing.T) {
 		"one stage":      {verify.Rule{SamePackages: []string{"build"}, Packages: "**"}, verify.PolicyField},
 		"twice":          {verify.Rule{SamePackages: []string{"build", "build"}, Packages: "**"}, verify.PolicyField},
 		"unknown":        {verify.Rule{SamePackages: []string{"build", "x"}, Packages: "**"}, verify.PolicyReference},
+		"none required":  {verify.Rule{SamePackages: []string{"build", "absent"}, Packages: "**"}, verify.PolicyField},
 		"no pattern":     {verify.Rule{SamePackages: []string{"build", "contents"}}, verify.PolicyEmpty},
 		"bad pattern":    {verify.Rule{SamePackages: []string{"build", "contents"}, Packages: "pkg:[a]"}, verify.PolicyField},
 		"bad exception":  {verify.Rule{SamePackages: []string{"build", "contents"}, Packages: "**", Except: []string{"?"}}, verify.PolicyField},
@@ -186,6 +187,9 @@ func TestD4_Policy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := packagesPolicy(predicate.TypeCycloneDX)
 			p.Rules = []verify.Rule{c.rule}
+			p.Inventory = &verify.Inventory{Signers: []string{"sbm"}, MaxAge: verify.Duration(1)}
+			p.Stages["absent"] = &verify.Stage{About: []verify.About{{Stage: "build"}}, Requires: []verify.Requirement{
+				{Type: typeScan, Signers: []string{"sbm"}, Which: "none", Complete: true, Where: []string{"result == FAILED"}}}}
 			policyError(t, c.reason, p)
 		})
 	}
