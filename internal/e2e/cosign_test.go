@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +14,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/olareg/olareg"
+	"github.com/olareg/olareg/config"
+
 	"github.com/hallmark-build/hallmark/internal/e2e/sigstack"
+	"github.com/hallmark-build/hallmark/provenance"
+	"github.com/hallmark-build/hallmark/provenance/predicate"
+	"github.com/hallmark-build/hallmark/sign/oci"
 )
 
 const cosignVersion = "v3.1.3"
@@ -160,6 +172,78 @@ func TestCosignSigns(t *testing.T) {
 			if _, err := ours(b, s.TrustedRoot, "other"); name == "blob.json" && err == nil {
 				t.Errorf("rekor %s, %s: passes for another artifact", version, name)
 			}
+		}
+	}
+}
+
+// TestCosignVerifiesAttached attaches a bundle to an image in a layout and pushes
+// both to a registry, where cosign finds and verifies it.
+func TestCosignVerifiesAttached(t *testing.T) {
+	s := stack(t)
+	dir := t.TempDir()
+	run := cosign(t, dir)
+	image, err := random.Image(1024, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := layout.Write(filepath.Join(dir, "layout"), empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := path.AppendImage(image); err != nil {
+		t.Fatal(err)
+	}
+	hash, err := image.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := provenance.MustDigest("sha256:" + hash.Hex)
+	p := &predicate.SLSAProvenance{
+		BuildDefinition: predicate.BuildDefinition{BuildType: "https://example.com/t", ExternalParameters: map[string]any{"target": "app"}},
+		RunDetails:      predicate.RunDetails{Builder: predicate.Builder{ID: "https://example.com/b"}},
+	}
+	st, err := p.Statement([]provenance.ResourceDescriptor{{Name: "app", Digest: provenance.DigestSet{digest}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := session(t, services(t, s.SigningConfig), s.EmailToken("alice@example.com")).SignStatement(t.Context(), st)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oci.Attach(t.Context(), filepath.Join(dir, "layout"), digest, bundle); err != nil {
+		t.Fatal(err)
+	}
+	registry := olareg.New(config.Config{Storage: config.ConfigStorage{StoreType: config.StoreMem}})
+	defer registry.Close()
+	server := httptest.NewServer(registry)
+	defer server.Close()
+	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range all.Manifests {
+		img, err := path.Image(d.Digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.Write(repo.Digest(d.Digest.String()), img); err != nil {
+			t.Fatal(err)
+		}
+	}
+	writeFiles(t, dir, map[string][]byte{"root.json": s.TrustedRoot})
+	for identity, pass := range map[string]bool{"alice@example.com": true, "mallory@example.com": false} {
+		out, err := run("verify-attestation", "--trusted-root", "root.json", "--use-signed-timestamps", "--type", "slsaprovenance1",
+			"--certificate-identity", identity, "--certificate-oidc-issuer", s.Issuer.URL(sigstack.Email), repo.Digest(hash.String()).String())
+		if (err == nil) != pass {
+			t.Errorf("%s: %v\n%s", identity, err, out)
 		}
 	}
 }
