@@ -162,3 +162,14 @@ func TestRuleWords(t *testing.T) {
 		t.Error("a rule without a known verb is written")
 	}
 }
+
+func FuzzParseKey(f *testing.F) {
+	f.Add([]byte(`{"keyid":"x","keytype":"ed25519","scheme":"ed25519","keyval":{"public":"3f58"}}`))
+	f.Add([]byte("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		key, err := ParseKey(data)
+		if err == nil && key.KeyID == "" {
+			t.Fatalf("a key without an id: %+v", key)
+		}
+	})
+}

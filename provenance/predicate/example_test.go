@@ -459,3 +459,64 @@ func ExampleScan() {
 	fmt.Println(st.PredicateType(), s.Summary.Warning, s.Summary.Suppressed)
 	// Output: https://hallmark.build/attestation/scan/v1 0 1
 }
+
+// What older tools wrote is read into the form of today.
+func ExampleParseLinkV02() {
+	link, err := predicate.ParseLinkV02([]byte(`{"name": "build", "command": ["make"], "materials": {
+		"main.c": {"sha256": "fe4fe40ac7250263c5dbe1cf3138912f3f416140aa248637a60d65fe22c47da4"}}}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(link.Name, link.Materials[0].Name)
+	// Output: build main.c
+}
+
+// Levels of the first summaries are of no track, and so imply nothing.
+func ExampleParseVSAV02() {
+	vsa, err := predicate.ParseVSAV02([]byte(`{
+		"verifier": {"id": "https://example.com/verifier"},
+		"time_verified": "2022-11-01T00:00:00Z",
+		"resource_uri": "https://example.com/app",
+		"policy": {"uri": "https://example.com/policy"},
+		"verification_result": "PASSED",
+		"policy_level": "SLSA_LEVEL_3"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(vsa.VerifiedLevels, vsa.Meets("SLSA_BUILD_LEVEL_1"))
+	// Output: [SLSA_LEVEL_3] false
+}
+
+func ExampleParseSVRV01() {
+	svr, err := predicate.ParseSVRV01([]byte(`{
+		"verifier": {"id": "https://example.com/verifier"},
+		"timeCreated": "2025-11-01T00:00:00Z",
+		"properties": ["SCANNED"]}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(svr.Verifier.ID, svr.Properties)
+	// Output: https://example.com/verifier [SCANNED]
+}
+
+func ExampleParseVulnsV01() {
+	vulns, err := predicate.ParseVulnsV01([]byte(`{
+		"scanner": {"uri": "pkg:github/aquasecurity/trivy@0.40.0", "version": "0.40.0",
+			"db": {"uri": "pkg:github/aquasecurity/trivy-db", "version": "2", "lastUpdate": "2023-05-01T00:00:00Z"},
+			"result": [{"vulnerability": {"id": "CVE-2023-1", "severity": [{"method": "nvd", "score": "high"}]}}]},
+		"metadata": {"scanStartedOn": "2023-05-02T00:00:00Z", "scanFinishedOn": "2023-05-02T00:01:00Z"}}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(vulns.Scanner.Result[0].ID, vulns.Scanner.Result[0].Severity[0].Score)
+	// Output: CVE-2023-1 high
+}
+
+func ExampleParseReleaseV01() {
+	release, err := predicate.ParseReleaseV01([]byte(`{"purl": "pkg:npm/semver@7.5.4", "releaseId": "1234"}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(release.PURL, release.PackageID)
+	// Output: pkg:npm/semver@7.5.4 1234
+}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/hallmark-build/hallmark/provenance"
+	"github.com/hallmark-build/hallmark/provenance/predicate"
 	"github.com/hallmark-build/hallmark/verify/slsa"
 )
 
@@ -58,4 +60,45 @@ func ExampleVerifyVSA() {
 	// Output:
 	// 2 <nil>
 	// not-delegated
+}
+
+func ExamplePassedVSA() {
+	// A proof, and the provenance that it rests on.
+	proof, st, err := chainOf(exampleT, "app")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	result, err := slsa.Verify(st, artifactOf("app"), builderOf(exampleT, 3), slsa.Expectations{SourceURI: "github.com/octo/app"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	summary := slsa.Summary{
+		VerifierID:  "https://example.com/verifier",
+		ResourceURI: "pkg:oci/app@v1",
+		Policy: provenance.ResourceDescriptor{URI: "https://example.com/policy.yaml",
+			Digest: provenance.DigestSet{provenance.MustDigest("sha256:fe4fe40ac7250263c5dbe1cf3138912f3f416140aa248637a60d65fe22c47da4")}},
+		At: now, Build: []*slsa.Result{result},
+	}
+	issued, err := slsa.PassedVSA(proof, summary) // to be signed with sign.Statement
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	vsa, err := predicate.ParseVSA(issued.Predicate())
+	fmt.Println(vsa.VerificationResult, vsa.VerifiedLevels, err)
+
+	// Without a result nothing is known of the build.
+	summary.Build = nil
+	issued, err = slsa.SVR(proof, summary)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	svr, err := predicate.ParseSVR(issued.Predicate())
+	fmt.Println(svr.Properties, err)
+	// Output:
+	// PASSED [SLSA_BUILD_LEVEL_3] <nil>
+	// [HALLMARK_CHAIN_VERIFIED] <nil>
 }
