@@ -1,11 +1,13 @@
 package ingest
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"io"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
@@ -19,10 +21,13 @@ import (
 // FROM, as only those may be used in it.
 //
 // Stages are no inputs, nor is "scratch". What a RUN downloads cannot be seen,
-// nor what --build-context puts in the place of an image.
+// nor what --build-context puts in the place of an image. A source of ADD with
+// a variable in it is unresolved: it can be a URL.
 //
-// Refused: a file without FROM, a variable with an operator other than "-" and "+", and a
-// heredoc or a continuation that does not end.
+// The lines are taken apart as BuildKit takes them. Refused: a file without FROM,
+// an instruction that is none, a variable with an operator other than "-" and "+", a
+// heredoc or a continuation that does not end, and what versions of BuildKit
+// disagree about: a carriage return within a line, variables beside heredocs.
 //
 // Stated as the materials of the build (provenance v1, resolvedDependencies),
 // a policy can demand that every image is the product of a stage or an admitted
@@ -38,6 +43,7 @@ func Dockerfile(r io.Reader, args map[string]string) (*Inputs, error) {
 // dockerReader is what is known while the instructions are read in turn.
 type dockerReader struct {
 	inputs
+	escape string            // "\\" or "`"
 	args   map[string]string // the caller's
 	global map[string]string // ARGs before the first FROM, which have a value
 	stages int
@@ -45,12 +51,22 @@ type dockerReader struct {
 }
 
 var (
-	dockerDirective   = regexp.MustCompile(`^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.*?)\s*$`)
+	dockerDirective   = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$`)
 	dockerInstruction = regexp.MustCompile(`^\s*([a-zA-Z]+)(?:\s+(.*))?$`)
 	dockerHeredocWord = regexp.MustCompile(`^[0-9]*<<(-?)([^<]+)$`)
-	dockerFlag        = regexp.MustCompile(`^--([a-z]+)(?:=(.*))?$`)
-	gitCommitHash     = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	// A variable whose value, or what stands in for it, could be a heredoc's beginning.
+	dockerHeredocVar = regexp.MustCompile(`\$\{[^}]*<|<<\S*\$\{|\$\{\S*<<`)
+	// user@host:path is a git repository over SSH.
+	dockerGitSSH  = regexp.MustCompile(`^[a-zA-Z0-9_-]+@[a-zA-Z0-9.-]+:`)
+	gitCommitHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 )
+
+// dockerInstructions are those that there are. Another one would be refused by
+// whatever builds the file, so that it is not known what the rest means.
+var dockerInstructions = map[string]bool{
+	"ADD": true, "ARG": true, "CMD": true, "COPY": true, "ENTRYPOINT": true, "ENV": true, "EXPOSE": true, "FROM": true, "HEALTHCHECK": true,
+	"LABEL": true, "MAINTAINER": true, "ONBUILD": true, "RUN": true, "SHELL": true, "STOPSIGNAL": true, "USER": true, "VOLUME": true, "WORKDIR": true,
+}
 
 func dockerfile(r io.Reader, args map[string]string) (*Inputs, error) {
 	data, err := readAll(r, limits.ToolSource)
@@ -60,29 +76,40 @@ func dockerfile(r io.Reader, args map[string]string) (*Inputs, error) {
 	if !utf8.Valid(data) {
 		return nil, malformed("not UTF-8")
 	}
-	d := dockerReader{args: args, global: map[string]string{}, byName: map[string]bool{}}
 	all := strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")
-	escape, directives := `\`, true
+	for i := range all {
+		if all[i] = strings.TrimSuffix(all[i], "\r"); strings.Contains(all[i], "\r") {
+			return nil, malformed("line %d: a carriage return within the line", i+1)
+		}
+	}
+	d := dockerReader{args: args, global: map[string]string{}, byName: map[string]bool{}, escape: `\`}
+	directives, seen := true, map[string]bool{}
 	for i := 0; i < len(all); i++ {
 		start := i + 1
-		text := strings.TrimRight(all[i], " \t\r")
+		text := all[i]
 		if directives {
 			if strings.HasPrefix(text, "#!") {
 				// BuildKit looks for the syntax below it, and for other directives not.
 				return nil, malformed("line %d: a line #! is not read", start)
 			}
-			if m := dockerDirective.FindStringSubmatch(text); m != nil {
-				switch strings.ToLower(m[1]) {
-				case "syntax":
-					err = d.image(m[2], line(start))
-				case "escape":
-					if escape = m[2]; escape != "`" && escape != `\` {
-						err = malformed("line %d: escape: want \\ or `, found %s", start, clip(escape))
+			if name, value := directive(text); name != "" {
+				switch {
+				case seen[name]:
+					err = malformed("line %d: a second directive %s", start, name)
+				case name == "syntax":
+					err = d.image(value, line(start))
+				case name == "escape" && seen["check"]:
+					// Older versions do not know that one, and stop at it.
+					err = malformed("line %d: escape after check", start)
+				case name == "escape":
+					if d.escape = value; value != "`" && value != `\` {
+						err = malformed("line %d: escape: want \\ or `, found %s", start, clip(value))
 					}
 				}
 				if err != nil {
 					return nil, err
 				}
+				seen[name] = true
 				continue
 			}
 			directives = false // they must come first
@@ -94,8 +121,8 @@ func dockerfile(r io.Reader, args map[string]string) (*Inputs, error) {
 		// An escape that is itself escaped continues nothing.
 		var b strings.Builder
 		for {
-			head, more := strings.CutSuffix(text, escape)
-			if strings.HasSuffix(head, escape) {
+			head, more := strings.CutSuffix(strings.TrimRight(text, " \t"), d.escape)
+			if !more || strings.HasSuffix(head, d.escape) {
 				head, more = text, false
 			}
 			b.WriteString(head)
@@ -110,10 +137,10 @@ func dockerfile(r io.Reader, args map[string]string) (*Inputs, error) {
 			if i >= len(all) {
 				return nil, fail(ReasonIncomplete, "line %d: an instruction that does not end", start)
 			}
-			text = strings.TrimRight(all[i], " \t\r")
+			text = all[i]
 		}
 		m := dockerInstruction.FindStringSubmatch(b.String())
-		if m == nil {
+		if m == nil || !dockerInstructions[strings.ToUpper(m[1])] {
 			return nil, malformed("line %d: not an instruction: %s", start, clip(b.String()))
 		}
 		keyword, rest := strings.ToUpper(m[1]), strings.TrimSpace(m[2])
@@ -126,7 +153,7 @@ func dockerfile(r io.Reader, args map[string]string) (*Inputs, error) {
 				if i >= len(all) {
 					return nil, fail(ReasonIncomplete, "line %d: the heredoc %s does not end", start, clip(h.end))
 				}
-				last := strings.TrimSuffix(all[i], "\r")
+				last := all[i]
 				if h.tabs {
 					last = strings.TrimLeft(last, "\t")
 				}
@@ -143,6 +170,24 @@ func dockerfile(r io.Reader, args map[string]string) (*Inputs, error) {
 		return nil, fail(ReasonNothingRun, "there is no FROM")
 	}
 	return d.done(), nil
+}
+
+// directive returns the name and the value of a parser directive, and "" for
+// any other comment, which ends them.
+func directive(text string) (name, value string) {
+	rest, ok := strings.CutPrefix(strings.TrimLeftFunc(text, unicode.IsSpace), "#")
+	if !ok {
+		return "", ""
+	}
+	m := dockerDirective.FindStringSubmatch(strings.TrimLeftFunc(rest, unicode.IsSpace))
+	if m == nil {
+		return "", ""
+	}
+	switch name = strings.ToLower(m[1]); name {
+	case "syntax", "escape", "check":
+		return name, m[2]
+	}
+	return "", ""
 }
 
 type dockerHeredoc struct {
@@ -169,12 +214,18 @@ func dockerHeredocs(keyword, rest string) ([]dockerHeredoc, error) {
 		return nil, nil // the form without a shell
 	}
 	var found []dockerHeredoc
-	words, ok := shellWords(rest)
+	words, ok := shellWords(rest, '\\')
 	if !ok {
 		return nil, malformed("a quote that does not end, beside <<")
 	}
+	if dockerHeredocVar.MatchString(rest) {
+		return nil, malformed("a variable beside <<")
+	}
 	for _, w := range words {
 		if m := dockerHeredocWord.FindStringSubmatch(w); m != nil {
+			if strings.Contains(w, "$") {
+				return nil, malformed("a heredoc whose name has a variable: %s", clip(w))
+			}
 			found = append(found, dockerHeredoc{strings.NewReplacer(`"`, "", `'`, "", `\`, "").Replace(m[2]), m[1] == "-"})
 		}
 	}
@@ -182,7 +233,7 @@ func dockerHeredocs(keyword, rest string) ([]dockerHeredoc, error) {
 }
 
 // shellWords splits at white space outside quotes, and keeps the quotes.
-func shellWords(s string) (words []string, ok bool) {
+func shellWords(s string, escape byte) (words []string, ok bool) {
 	start, quote := -1, byte(0)
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -190,7 +241,7 @@ func shellWords(s string) (words []string, ok bool) {
 			start = i
 		}
 		switch {
-		case c == '\\' && quote != '\'':
+		case c == escape && quote != '\'':
 			i++
 		case quote != 0:
 			if c == quote {
@@ -216,20 +267,21 @@ func (d *dockerReader) instruction(keyword, rest, where string) error {
 		}
 		keyword, rest = strings.ToUpper(m[1]), strings.TrimSpace(m[2])
 	}
-	words := strings.Fields(rest)
+	given, rest := builderFlags(rest)
 	flags := map[string][]string{}
-	for len(words) > 0 {
-		m := dockerFlag.FindStringSubmatch(words[0])
-		if m == nil {
-			break
-		}
-		flags[m[1]] = append(flags[m[1]], m[2])
-		words = words[1:]
+	for _, f := range given {
+		name, value, _ := strings.Cut(f, "=")
+		flags[name] = append(flags[name], value)
 	}
+	words := strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune("\t\v\f\r ", r) })
 	switch keyword {
 	case "ARG":
 		if d.stages > 0 {
 			return nil
+		}
+		words, ok := shellWords(rest, d.escape[0])
+		if !ok {
+			return malformed("a quote that does not end")
 		}
 		for _, w := range words {
 			name, value, has := strings.Cut(w, "=")
@@ -248,15 +300,19 @@ func (d *dockerReader) instruction(keyword, rest, where string) error {
 	case "FROM":
 		return d.from(words, where)
 	case "COPY":
-		for _, from := range flags["from"] {
+		for _, from := range flags["--from"] {
 			if err := d.use(from, where); err != nil {
 				return err
 			}
 		}
 	case "RUN":
-		for _, mount := range flags["mount"] {
-			for option := range strings.SplitSeq(mount, ",") {
-				if from, ok := strings.CutPrefix(strings.Trim(option, `"`), "from="); ok {
+		for _, mount := range flags["--mount"] {
+			options, err := csv.NewReader(strings.NewReader(mount)).Read()
+			if err != nil {
+				return malformed("--mount: want options separated by commas, found %s", clip(mount))
+			}
+			for _, option := range options {
+				if name, from, ok := strings.Cut(option, "="); ok && strings.EqualFold(strings.TrimSpace(name), "from") {
 					if err := d.use(from, where); err != nil {
 						return err
 					}
@@ -264,13 +320,59 @@ func (d *dockerReader) instruction(keyword, rest, where string) error {
 			}
 		}
 	case "ADD":
+		var list []string
+		if json.Unmarshal([]byte(rest), &list) == nil {
+			words = list
+		}
 		for i := 0; i+1 < len(words); i++ {
-			if err := d.download(words[i], flags["checksum"], where); err != nil {
+			if err := d.download(words[i], flags["--checksum"], where); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// builderFlags takes the flags off the front of an instruction's arguments:
+// words that begin with "--", up to "--" alone. Quotes in them and backslashes
+// before a character are taken away, whatever the escape directive says.
+func builderFlags(s string) (flags []string, rest string) {
+	for {
+		s = strings.TrimLeftFunc(s, unicode.IsSpace)
+		if !strings.HasPrefix(s, "--") {
+			return flags, s
+		}
+		var word []rune
+		quote, escaped, end := rune(0), false, len(s)
+		for i, c := range s {
+			switch {
+			case escaped:
+				word, escaped = append(word, c), false
+			case c == '\\':
+				escaped = true
+			case quote != 0:
+				if c == quote {
+					quote = 0
+				} else {
+					word = append(word, c)
+				}
+			case c == '"' || c == '\'':
+				quote = c
+			case unicode.IsSpace(c):
+				end = i
+			default:
+				word = append(word, c)
+			}
+			if end < len(s) {
+				break
+			}
+		}
+		s = s[end:]
+		if string(word) == "--" {
+			return flags, strings.TrimLeftFunc(s, unicode.IsSpace)
+		}
+		flags = append(flags, string(word))
+	}
 }
 
 // from reads "image [AS name]".
@@ -311,20 +413,23 @@ func (d *dockerReader) use(from, where string) error {
 	return d.image(from, where)
 }
 
+var dockerQuotes = strings.NewReplacer(`"`, "", `'`, "", `\`, "", "`", "")
+
 // download reads one source of ADD. One in the context is no input of its own.
 func (d *dockerReader) download(source string, checksums []string, where string) error {
-	source = public(strings.Trim(source, `"'[],`))
+	// Quotes and escapes are taken away wherever they are.
+	source = public(strings.Trim(dockerQuotes.Replace(source), "[],"))
 	remote := strings.HasPrefix(source, "http://") || strings.HasPrefix(source, "https://")
-	git := strings.HasPrefix(source, "git@") || strings.HasPrefix(source, "git://") || strings.HasPrefix(source, "ssh://")
+	git := dockerGitSSH.MatchString(source) || strings.HasPrefix(source, "git://") || strings.HasPrefix(source, "ssh://")
 	base, fragment, _ := strings.Cut(source, "#")
 	if remote && strings.HasSuffix(strings.SplitN(base, "?", 2)[0], ".git") {
 		git = true
 	}
 	switch {
-	case !remote && !git:
-		return nil
 	case strings.Contains(source, "$"):
 		return d.unresolve(source, where, whyVariable)
+	case !remote && !git:
+		return nil
 	case git:
 		commit, _, _ := strings.Cut(fragment, ":")
 		if !gitCommitHash.MatchString(commit) {
