@@ -29,6 +29,7 @@ type opened struct {
 	byDigest  *subjectIndex                   // when there are many subjects
 	flowErr   error
 	rejected  *RejectedError
+	tries     int // signatures that were checked
 }
 
 // candidate is a statement that may be chosen, with everybody who signed it:
@@ -108,6 +109,10 @@ func (s *solver) admit(found []pending) ([]*candidate, []*RejectedError, error) 
 			if err != nil {
 				return nil, nil, err
 			}
+			// Also what a batch checked before: the verdict is the same alone.
+			if s.tries += o.tries; s.tries > limits.SignatureTries {
+				return nil, nil, &limitError{fmt.Sprintf("more than %d signatures to check", limits.SignatureTries)}
+			}
 			if o.rejected != nil {
 				c = &candidate{opened: *o}
 			} else {
@@ -152,7 +157,9 @@ func (s *solver) openShared(p *pending) (*opened, error) {
 
 // open is Open with what follows from the statement.
 func (s *solver) open(p *pending) (*opened, error) {
-	vs, err := p.open(s.ctx, s.v.trust, s.at)
+	trust, tries := *s.v.trust, 0
+	trust.tries = &tries
+	vs, err := p.open(s.ctx, &trust, s.at)
 	if failed, ok := errors.AsType[*sourceError](err); ok {
 		return nil, failed.err
 	}
@@ -161,9 +168,9 @@ func (s *solver) open(p *pending) (*opened, error) {
 		if !errors.As(err, &r) {
 			r = &RejectedError{Reason: ReasonMalformed, Msg: err.Error(), Err: err}
 		}
-		return &opened{rejected: r}, nil
+		return &opened{rejected: r, tries: tries}, nil
 	}
-	o := &opened{vs: vs}
+	o := &opened{vs: vs, tries: tries}
 	o.subjects = s.v.usableAll(vs.statement.Subjects())
 	o.index()
 	f, err := predicate.FlowOf(vs.statement)

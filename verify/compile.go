@@ -129,6 +129,7 @@ type rule struct {
 	pattern   *glob.Pattern // of packages
 	except    []*glob.Pattern
 	condition Condition
+	reads     []*stage // whose statements the condition may look at
 }
 
 type revocations struct {
@@ -794,6 +795,12 @@ func (c *compiler) globalRules() error {
 				return err
 			}
 			r.condition = cond
+			names, all := stagesIn(spec.Condition)
+			for name, s := range c.stages {
+				if all || slices.Contains(names, name) {
+					r.reads = append(r.reads, s)
+				}
+			}
 		}
 		if kinds != 1 {
 			return c.fail(path, PolicyField, "want one of separate, organizations with over, samePackages with packages, and condition")

@@ -1,6 +1,11 @@
 package verify
 
-import "errors"
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // A ConditionCompiler turns the conditions of a policy into something that can
 // be decided. Package verify/cel is the one for CEL; a program whose policies
@@ -44,3 +49,18 @@ var (
 	whereVars = []string{"predicate", "predicateType", "subject", "materials", "signers", "statement", "params"}
 	ruleVars  = []string{"stages", "artifacts", "params"}
 )
+
+var stageByName = regexp.MustCompile(`\bstages\.([A-Za-z0-9_]+)\b`)
+
+// The macros of CEL that "stages." may stand before: a map has them too.
+var stageMacros = []string{"all", "exists", "exists_one", "map", "filter", "transformList", "transformMap", "transformMapEntry", "size"}
+
+// stagesIn returns the stages that the condition of a rule names, if it uses
+// them in no other way, else all is true.
+func stagesIn(condition string) (names []string, all bool) {
+	for _, m := range stageByName.FindAllStringSubmatch(condition, -1) {
+		names = append(names, m[1])
+		all = all || slices.Contains(stageMacros, m[1])
+	}
+	return names, all || len(names) == 0 || strings.Contains(stageByName.ReplaceAllString(condition, ""), "stages")
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -16,11 +17,16 @@ func (s *solver) named(st *stage, name string) ([]*candidate, error) {
 	if !ok || name == "" || st.primary() == nil {
 		return nil, nil
 	}
-	list, _, err := s.admit(src.pendingNamed(name))
+	list, seen := s.byName[path.Base(name)]
+	var err error
+	if !seen {
+		list, _, err = s.admit(src.pendingNamed(name))
+		s.byName[path.Base(name)] = list
+	}
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(list, func(c *candidate) bool {
+	return slices.DeleteFunc(slices.Clone(list), func(c *candidate) bool {
 		return !s.stand(st.primary(), c).ok() || !slices.ContainsFunc(c.subjects, func(r provenance.ResourceDescriptor) bool {
 			return r.Name != "" && path.Base(r.Name) == path.Base(name)
 		})
@@ -128,6 +134,9 @@ func (s *solver) altered(st *stage, fl *flow, c *candidate, m *provenance.Resour
 	}
 	var near []*candidate
 	for i := range c.materials {
+		if s.looked++; s.looked > limits.ExplainLooks {
+			return nil, nil
+		}
 		if o := &c.materials[i]; len(o.Digest) > 0 && fl.takes(o) {
 			err := s.about(fl.stage, want{res: o, consumer: st, flow: fl}, func(x *candidate) bool {
 				if x.vs == nil || s.stand(fl.stage.primary(), x).ok() {
@@ -153,6 +162,9 @@ func (s *solver) altered(st *stage, fl *flow, c *candidate, m *provenance.Resour
 	near = slices.Compact(near)
 	for _, x := range near {
 		for i := range x.subjects {
+			if s.looked++; s.looked > limits.ExplainLooks {
+				return nil, nil
+			}
 			p := &x.subjects[i]
 			same := p.Name == m.Name
 			switch {

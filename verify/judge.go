@@ -234,8 +234,10 @@ func inventoried(inventory *candidate, r *requirement) ([]provenance.Digest, err
 	return list, err
 }
 
-// judge checks what holds between stages, now that all are chosen.
+// judge checks what holds between stages, now that all are chosen. Where it
+// does not, s.conflict is what the check looked at.
 func (s *solver) judge() (bool, error) {
+	s.conflict = make([]bool, len(s.order))
 	for _, check := range []func() *Finding{s.accounted, s.ordered, s.duties, s.agreeOnPackages} {
 		if f := check(); f != nil {
 			s.fail(nil, f)
@@ -246,6 +248,7 @@ func (s *solver) judge() (bool, error) {
 		if r.condition == nil {
 			continue
 		}
+		s.dependsOn(r.reads...)
 		holds, err := r.condition.Holds(s.ruleVariables())
 		switch {
 		case err != nil:
@@ -255,8 +258,15 @@ func (s *solver) judge() (bool, error) {
 			s.fail(nil, &Finding{Reason: ReasonCondition, Message: fmt.Sprintf("%s: the condition %s does not hold", r.label, r.spec.Condition)})
 			return false, nil
 		}
+		clear(s.conflict)
 	}
 	return true, nil
+}
+
+func (s *solver) dependsOn(stages ...*stage) {
+	for _, st := range stages {
+		s.conflict[st.index] = true
+	}
 }
 
 // accounted checks that every material of every chosen statement is a product
@@ -284,6 +294,16 @@ func (s *solver) accounted() *Finding {
 					}
 					ok = ok || s.mayBeStatement(st, m) && s.isStatement(st, m)
 					if !ok {
+						s.dependsOn(st)
+						for _, f := range st.from {
+							s.dependsOn(f.stage)
+						}
+						for _, in := range st.inputs {
+							if in.listedBy != nil {
+								s.dependsOn(in.listedBy)
+							}
+						}
+						s.dependsOn(st.after...)
 						return &Finding{Reason: ReasonUnaccounted, Stage: st.name, File: m.Name, Got: brief(m.Digest), GotStage: st.name, Nearest: c.name(),
 							Message: fmt.Sprintf("material %s comes from nothing that was chosen for %s", clean(m.Label()), st.sources())}
 					}
@@ -291,6 +311,7 @@ func (s *solver) accounted() *Finding {
 			}
 			for j, f := range st.from {
 				if !flowing[j] && !f.optional && !s.chosen[f.stage.index].absent {
+					s.dependsOn(st, f.stage)
 					return &Finding{Reason: ReasonNoFlow, Stage: st.name, Message: fmt.Sprintf("nothing in this stage comes from stage %s", f.stage.name)}
 				}
 			}
@@ -366,6 +387,7 @@ func (s *solver) ordered() *Finding {
 					for _, c := range r.cands {
 						for _, b := range before.cands {
 							if f := s.comesAfter(st, earlier, r, c, before, b); f != nil {
+								s.dependsOn(st, earlier)
 								return f
 							}
 						}
@@ -433,6 +455,7 @@ func (s *solver) duties() *Finding {
 			for _, run := range s.chosen[st.index].runs {
 				for _, v := range run.votes {
 					if other := who[v.person]; other != nil && other != st {
+						s.dependsOn(st, other)
 						return &Finding{Reason: ReasonDuties, Stage: st.name, Nearest: v.cand.id.String(),
 							Message: fmt.Sprintf("%s counts in %s and in %s, which %s keeps apart", v.entry.name, other.name, st.name, r.label),
 							Mend:    "have the two stages signed by different principals"}
@@ -459,6 +482,7 @@ func (s *solver) duties() *Finding {
 				orgs[o] = true
 			}
 			if len(orgs) < r.spec.Organizations {
+				s.dependsOn(r.over...)
 				return &Finding{Reason: ReasonOrganizations, Want: fmt.Sprint(r.spec.Organizations), Got: fmt.Sprint(len(orgs)),
 					Message: fmt.Sprintf("%s wants principals of %d organizations, found %s", r.label, r.spec.Organizations, orNone(sortedKeys(orgs)))}
 			}

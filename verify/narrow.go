@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -414,21 +413,10 @@ func (n *narrowing) standIn(name string, p *Stage) string {
 	return ""
 }
 
-var stageInCondition = regexp.MustCompile(`stages\s*\.\s*[A-Za-z0-9_]+`)
-
-// reads reports whether a condition may look at the statements of a stage: it
-// names it, or uses the stages otherwise than by name.
+// reads reports whether a condition may look at the statements of a stage.
 func (n *narrowing) reads(condition, name string) bool {
-	if strings.Contains(condition, name) {
-		return true
-	}
-	rest := stageInCondition.ReplaceAllStringFunc(condition, func(m string) string {
-		if at := strings.LastIndexFunc(m, func(r rune) bool { return r == '.' || r <= ' ' }); n.p.Stages[m[at+1:]] != nil {
-			return ""
-		}
-		return m
-	})
-	return strings.Contains(rest, "stages")
+	names, all := stagesIn(condition)
+	return condition != "" && (all || slices.Contains(names, name))
 }
 
 func (n *narrowing) requirement(path string, p, c *Requirement) {

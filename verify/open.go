@@ -123,6 +123,13 @@ func (e *RejectedError) Unwrap() error { return e.Err }
 type Trust struct {
 	keys  []trustedKey // ordered by id
 	roots []sigstoreRoot
+	tries *int // counts the signatures that one search checks, or nil
+}
+
+func (t *Trust) tried() {
+	if t.tries != nil {
+		*t.tries++
+	}
 }
 
 type trustedKey struct {
@@ -370,7 +377,11 @@ func verifySignatures(env *dsse.Envelope, trust *Trust, at time.Time) ([]Signatu
 			} else if n == hint {
 				continue
 			}
-			if i < 0 || valid[i] || keys[i].verify(env, pae, sig.Sig) != nil {
+			if i < 0 || valid[i] {
+				continue
+			}
+			trust.tried()
+			if keys[i].verify(env, pae, sig.Sig) != nil {
 				continue
 			}
 			if !keys[i].validAt(at) {

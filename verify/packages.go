@@ -44,6 +44,7 @@ func (s *solver) agreeOnPackages() *Finding {
 							f = s.samePackages(r, other, b, st, a)
 						}
 						if f != nil {
+							s.dependsOn(st, other)
 							return f
 						}
 					}
@@ -51,6 +52,7 @@ func (s *solver) agreeOnPackages() *Finding {
 			}
 			for _, c := range s.statementsOf(st) {
 				if len(s.packagesOf(r, c).order) == 0 {
+					s.dependsOn(st)
 					return &Finding{Reason: ReasonPackages, Stage: st.name, Nearest: c.name(),
 						Message: fmt.Sprintf("%s: statement %s of %s lists no package that matches %s", r.label, c.id.Short(), st.name, r.spec.Packages),
 						Mend:    "have the step list what it used by package URL; or mend the pattern"}

@@ -162,6 +162,7 @@ func verifyBundle(b *sigstore.Bundle, artifact *sigstore.Artifact, trust *Trust,
 	}
 	var first *RejectedError
 	judge := func(v *sigstore.Verifier, o sigstore.Options) (*sigstore.Result, *Signature) {
+		trust.tried()
 		res, err := v.Verify(b, o)
 		if err != nil {
 			first = cmp.Or(first, bundleError(err))

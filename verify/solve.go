@@ -55,6 +55,7 @@ func (v *Verifier) verify(ctx context.Context, req Request, shared *openedCache)
 		rejected: map[provenance.Digest][]*RejectedError{},
 		raw:      map[[32]byte]*candidate{},
 		byID:     map[provenance.Digest]*candidate{},
+		byName:   map[string][]*candidate{},
 		order:    slices.Concat(v.flowOrder, v.aboutOrder),
 	}
 	s.chosen = make([]choice, len(s.order))
@@ -75,6 +76,9 @@ func (v *Verifier) verify(ctx context.Context, req Request, shared *openedCache)
 		return nil, &RefusedError{s.report(false)}
 	}
 	solved, err := s.solve(0)
+	if !solved && err == nil {
+		err = s.explain()
+	}
 	var limit *limitError
 	switch {
 	case errors.As(err, &limit):
@@ -83,9 +87,6 @@ func (v *Verifier) verify(ctx context.Context, req Request, shared *openedCache)
 	case err != nil:
 		return nil, err
 	case !solved:
-		if err := s.explain(); err != nil {
-			return nil, err
-		}
 		return nil, &RefusedError{s.report(false)}
 	}
 	p := &Proof{report: s.report(true)}
@@ -124,7 +125,18 @@ type solver struct {
 	depth  int      // index of the current stage
 	steps  int
 	best   partial
+
+	// conflict are the stages, by index, whose choices a failure of solve or
+	// judge depends on: as long as they stay, nothing else helps.
+	conflict []bool
+	tries    int // signatures checked
+
+	byName map[string][]*candidate // what pendingNamed found
+	looked int                     // files looked at to explain
 }
+
+// errElsewhere ends the choosing for a stage that a failure does not depend on.
+var errElsewhere = errors.New("no choice for this stage helps")
 
 // choice is what was chosen for a stage.
 type choice struct {
@@ -208,10 +220,12 @@ func (s *solver) solve(i int) (bool, error) {
 		return false, err
 	}
 	if len(wants) == 0 {
+		s.conflict = s.rests(st)
 		return s.without(st, i)
 	}
 	must := slices.ContainsFunc(wants, func(w want) bool { return w.must })
 	done := false
+	var conflict []bool // of all that was tried
 	try := func(runs []*run) (bool, error) {
 		s.depth = i
 		if err := s.step(); err != nil {
@@ -223,22 +237,58 @@ func (s *solver) solve(i int) (bool, error) {
 		}
 		done, err = s.solve(i + 1)
 		s.depth = i
-		return done, err
+		if done || err != nil {
+			return done, err
+		}
+		if !s.conflict[i] {
+			return false, errElsewhere
+		}
+		conflict = unite(conflict, s.conflict)
+		return false, nil
 	}
 	if st.spec.Many {
 		_, err = s.many(st, wants, make([]bool, len(wants)), nil, try)
 	} else {
 		_, err = s.one(st, wants, mustCover(wants), try)
 	}
-	if done || err != nil {
+	if err != errElsewhere && (done || err != nil) {
 		return done, err
 	}
 	s.chosen[i] = choice{}
+	if err == errElsewhere {
+		return false, nil
+	}
+	s.conflict = unite(s.rests(st), conflict)
+	s.conflict[i] = false
 	if !must {
 		return s.without(st, i)
 	}
 	s.missing(st, wants)
 	return false, nil
+}
+
+// rests returns the stages on whose choices it depends what a stage is
+// wanted for, and so what can be chosen for it.
+func (s *solver) rests(st *stage) []bool {
+	set := make([]bool, len(s.order))
+	for _, a := range st.about {
+		set[a.stage.index] = true
+	}
+	for i := range set[:st.index] {
+		set[i] = set[i] || len(st.about) == 0
+	}
+	return set
+}
+
+// unite adds the second set to the first, which may be nil.
+func unite(to, from []bool) []bool {
+	if to == nil {
+		return slices.Clone(from)
+	}
+	for i, ok := range from {
+		to[i] = to[i] || ok
+	}
+	return to
 }
 
 // missing remembers that a stage could not be met, so that what is nearest can be looked
@@ -263,7 +313,8 @@ func mustCover(wants []want) []int {
 	return out
 }
 
-// without goes on without a stage, when the policy lets it.
+// without goes on without a stage, when the policy lets it. s.conflict is what
+// it depends on that no run of the stage did.
 func (s *solver) without(st *stage, i int) (bool, error) {
 	absentAbout := len(st.about) > 0
 	for _, a := range st.about {
@@ -278,9 +329,14 @@ func (s *solver) without(st *stage, i int) (bool, error) {
 		return false, nil
 	}
 	s.chosen[i] = choice{absent: true}
+	conflict := s.conflict
 	done, err := s.solve(i + 1)
 	s.depth = i
 	s.chosen[i] = choice{}
+	if !done && err == nil && s.conflict[i] {
+		s.conflict = unite(conflict, s.conflict)
+		s.conflict[i] = false
+	}
 	return done, err
 }
 

@@ -118,6 +118,17 @@ const (
 	// exponential.
 	SearchSteps = 1_000_000
 
+	// SignatureTries is how many signatures one search checks, each under each
+	// key that it could be of. Stops junk about an artifact, which anybody can
+	// publish: ten thousand envelopes of 64 signatures would cost ten keys
+	// minutes.
+	SignatureTries = 1 << 20
+
+	// ExplainLooks is how many files are compared to find the one that was
+	// changed, once a chain is refused: of trees of a hundred thousand files
+	// all pairs would take hours.
+	ExplainLooks = 4 << 20
+
 	// CandidatesPerDigest is how many statements about one digest are
 	// considered. Beyond it the verdict is a refusal, never a guess: dropping
 	// candidates silently would make the verdict depend on order.
