@@ -80,6 +80,7 @@ type file struct {
 	r    io.Reader
 	at   io.ReaderAt // set for analysers with random
 	hash bool        // Options.Digests
+	sum  string      // the SHA-256, if it is known
 }
 
 // all returns the whole content.

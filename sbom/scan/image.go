@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -449,8 +448,8 @@ func (img *image) scan(ctx context.Context, b *blobs, o *Options) ([]*layerResul
 	results := make([]*layerResult, len(img.layers))
 	todo := make(chan int)
 	var wg sync.WaitGroup
-	var mu sync.Mutex  // for Progress
-	var big sync.Mutex // one program or archive is in memory at a time
+	var mu sync.Mutex // for Progress
+	var big holder    // one program or archive is in memory at a time
 	seen, done := 0, 0
 	for range min(o.Workers, max(len(img.layers), 1)) {
 		wg.Go(func() {
@@ -503,7 +502,7 @@ type layerScan struct {
 	o       *Options
 	list    []analyser
 	l       *layer
-	big     *sync.Mutex
+	big     *holder
 	reports map[string]*report
 	names   [][nameHash]byte
 	result  layerResult
@@ -536,6 +535,9 @@ func (s *layerScan) run(ctx context.Context, b *blobs) (*layerResult, error) {
 			plain = io.TeeReader(plain, h)
 		}
 		limited := &bombGuard{s: s, r: plain}
+		if !s.l.diff {
+			limited.skip, _ = plain.(discarder)
+		}
 		err = s.tar(ctx, limited)
 		if err == nil {
 			_, err = io.Copy(io.Discard, limited) // padding
@@ -581,18 +583,52 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // bombGuard bounds how much a layer unpacks to.
 type bombGuard struct {
-	s *layerScan
-	r io.Reader
+	s    *layerScan
+	r    io.Reader
+	skip discarder // of r; nil if every byte has to be read
+}
+
+// A discarder passes bytes over at less cost than that of reading them.
+type discarder interface {
+	Discard(n int64) (int64, error)
+}
+
+// Seek goes forward, for archive/tar, which otherwise reads what it skips.
+func (g *bombGuard) Seek(off int64, whence int) (int64, error) {
+	if g.skip == nil || whence != io.SeekCurrent || off < 0 {
+		return -1, errors.ErrUnsupported
+	}
+	for off > 0 {
+		n, err := g.skip.Discard(min(off, 1<<20))
+		off -= n
+		if err == nil {
+			err = g.count(n)
+		}
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return -1, err
+		}
+	}
+	return g.s.plain, nil
 }
 
 func (g *bombGuard) Read(p []byte) (int, error) {
 	n, err := g.r.Read(p)
-	s := g.s
-	s.plain += int64(n)
-	if s.plain > limits.ArchiveBytes || s.plain > 64<<20 && s.plain/limits.ArchiveRatio > s.packed {
-		return 0, limitf("unpacks to more than %d bytes: perhaps a bomb", s.plain-1)
+	if err := g.count(int64(n)); err != nil {
+		return 0, err
 	}
 	return n, err
+}
+
+func (g *bombGuard) count(n int64) error {
+	s := g.s
+	s.plain += n
+	if s.plain > limits.ArchiveBytes || s.plain > 64<<20 && s.plain/limits.ArchiveRatio > s.packed {
+		return limitf("unpacks to more than %d bytes: perhaps a bomb", s.plain-1)
+	}
+	return nil
 }
 
 func (s *layerScan) tar(ctx context.Context, r io.Reader) error {
@@ -702,17 +738,17 @@ func (s *layerScan) entry(ctx context.Context, p string, h *tar.Header, r io.Rea
 		}
 		s.big.Lock()
 		defer s.big.Unlock()
-		// Grown as it is read: the header may promise more than there is.
-		buf := bytes.NewBuffer(make([]byte, 0, min(h.Size+bytes.MinRead, 256<<20)))
-		buf.Write(head)
-		if _, err := buf.ReadFrom(r); err != nil {
+		data, sum, err := s.big.hold(head, r, h.Size, a.program, a.program && s.o.Digests)
+		if err != nil {
 			return nil
 		}
-		data := buf.Bytes()
-		f.at, f.r = bytes.NewReader(data), bytes.NewReader(data)
-		if big := len(data) > 64<<20; big {
-			defer runtime.GC() // before the next one of its size
+		f.at, f.r, f.sum = data, io.NewSectionReader(data, 0, h.Size), sum
+		rep := a.analyse(ctx, f)
+		if data.missed && (rep == nil || len(rep.Findings) == 0) {
+			rep = &report{Path: p, Analyser: a.name}
+			rep.gap(sbom.FieldComponents, ReasonLimit, "a large program that keeps its list of modules among its constants")
 		}
+		return rep
 	}
 	return a.analyse(ctx, f)
 }

@@ -271,4 +271,5 @@ func TestOracleGoVersion(t *testing.T) {
 		}
 	}
 	t.Logf("%d modules", len(got))
+	testHolder(t, data)
 }

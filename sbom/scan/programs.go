@@ -100,6 +100,9 @@ func (g *finding) hash(ctx context.Context, f *file) error {
 	if !f.hash {
 		return nil
 	}
+	if f.sum != "" {
+		return g.hashed(f.sum)
+	}
 	h := sha256.New()
 	buf := make([]byte, 256<<10)
 	sr := io.NewSectionReader(f.at, 0, f.size)
@@ -116,7 +119,11 @@ func (g *finding) hash(ctx context.Context, f *file) error {
 			return &readError{err}
 		}
 	}
-	d, err := provenance.NewDigest(provenance.SHA256, hex.EncodeToString(h.Sum(nil)))
+	return g.hashed(hex.EncodeToString(h.Sum(nil)))
+}
+
+func (g *finding) hashed(sum string) error {
+	d, err := provenance.NewDigest(provenance.SHA256, sum)
 	g.Digests, g.Observed, g.DigestHow = provenance.DigestSet{d}, true, "content of the file"
 	return err
 }
