@@ -201,7 +201,7 @@ func (g *Graph) canonical(e encoding) (*document, error) {
 	for base, group := range groups {
 		for _, n := range group {
 			ref := base
-			if d.kept != nil && d.kept.named[ids[n]] != "" {
+			if d.kept != nil && d.kept.named[ids[n]] != "" && !d.kept.own[ids[n]] {
 				ref = d.kept.named[ids[n]] // what is repeated speaks of the component by this name
 			} else if base == "" || len(group) > 1 || taken[base] {
 				content, err := json.Marshal(n)

@@ -25,7 +25,8 @@ const (
 	CycloneDX16 Format = CycloneDX
 	CycloneDX17 Format = "https://cyclonedx.org/bom/v1.7"
 
-	SPDXTagValue Format = "text/spdx" // SPDX 2.3, tag-value
+	SPDX3        Format = "https://spdx.dev/Document/v3" // SPDX 3.0.1, JSON-LD
+	SPDXTagValue Format = "text/spdx"                    // SPDX 2.3, tag-value
 )
 
 // PredicateType returns the in-toto predicate type of documents of the format,
@@ -64,6 +65,7 @@ type encoding struct {
 var encodings = func() map[Format]encoding {
 	m := map[Format]encoding{
 		SPDX:         {"SPDX 2.3 JSON", SPDX, "spdx-2", "spdxVersion SPDX-2.3", "2.3", true, writeSPDX, readSPDX},
+		SPDX3:        {"SPDX 3.0.1 JSON-LD", SPDX, "spdx-3", "@context " + spdx3Context, "3.0.1", true, writeSPDX3, readSPDX3},
 		SPDXTagValue: {"SPDX 2.3 tag-value", SPDX, "spdx-2", "", "2.3", false, writeTagValue, readTagValue},
 	}
 	for v, f := range cdxFormats {

@@ -21,6 +21,8 @@ type origin struct {
 
 	link       string              // what other documents call it: a BOM-Link, a document namespace
 	named      map[string]string   // component ID to its name in the document
+	own        map[string]bool     // SPDX 3: components whose name is made for each document anew
+	creation   string              // SPDX 3: name for the CreationInfo that no other has
 	strange    bool                // some of those names are not as this package makes them
 	name       string              // of the document
 	members    []member            // of the document

@@ -15,7 +15,7 @@ import (
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
-var formats = []Format{CycloneDX, SPDX, CycloneDX14, CycloneDX15, CycloneDX17, SPDXTagValue}
+var formats = []Format{CycloneDX, SPDX, CycloneDX14, CycloneDX15, CycloneDX17, SPDXTagValue, SPDX3}
 
 func digest(alg provenance.Algorithm, c string) provenance.Digest {
 	n := map[provenance.Algorithm]int{provenance.SHA256: 64, provenance.SHA512: 128, provenance.DirHash: 64, "sha1": 40}[alg]
@@ -111,7 +111,7 @@ func TestDeterministic(t *testing.T) {
 
 func serialOf(t *testing.T, doc []byte) []byte {
 	for line := range bytes.Lines(doc) {
-		if bytes.Contains(line, []byte("serialNumber")) || bytes.Contains(line, []byte("ocumentNamespace")) {
+		if bytes.Contains(line, []byte("serialNumber")) || bytes.Contains(line, []byte("ocumentNamespace")) || bytes.Contains(line, []byte("#SPDXRef-DOCUMENT")) {
 			return line
 		}
 	}
@@ -471,5 +471,6 @@ func fuzzRead(f *testing.F, format Format) {
 }
 
 func FuzzReadCycloneDX(f *testing.F) { fuzzRead(f, CycloneDX) }
-func FuzzReadSPDX(f *testing.F)      { fuzzRead(f, SPDX) }
+func FuzzReadSPDX(f *testing.F)      { f.Add([]byte(foreignSPDX)); fuzzRead(f, SPDX) }
+func FuzzReadSPDX3(f *testing.F)     { f.Add([]byte(foreignSPDX3)); fuzzRead(f, SPDX3) }
 func FuzzReadTagValue(f *testing.F)  { f.Add([]byte(foreignTagValue)); fuzzRead(f, SPDXTagValue) }

@@ -175,3 +175,84 @@ func TestForeignTagValue(t *testing.T) {
 		}
 	}
 }
+
+const foreignSPDX3 = `{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": [
+  {"type": "CreationInfo", "@id": "_:c", "specVersion": "3.0.1", "created": "2024-01-02T03:04:05Z", "createdBy": ["https://example.org/jane"], "createdUsing": ["https://example.org/tool"], "comment": "c"},
+  {"type": "Person", "spdxId": "https://example.org/jane", "creationInfo": "_:c", "name": "Jane",
+   "externalIdentifier": [{"type": "ExternalIdentifier", "externalIdentifierType": "email", "identifier": "jane@example.org"}]},
+  {"type": "Tool", "spdxId": "https://example.org/tool", "creationInfo": "_:c", "name": "tool"},
+  {"type": "Organization", "spdxId": "https://example.org/org", "creationInfo": "_:c", "name": "Org", "comment": "of note"},
+  {"type": "SpdxDocument", "spdxId": "https://example.org/doc", "creationInfo": "_:c", "name": "theirs", "rootElement": ["https://example.org/bom"], "comment": "d",
+   "import": [{"type": "ExternalMap", "externalSpdxId": "https://example.org/elsewhere"}]},
+  {"type": "software_Sbom", "spdxId": "https://example.org/bom", "creationInfo": "_:c", "software_sbomType": ["build"], "rootElement": ["https://example.org/app"]},
+  {"type": "software_Package", "spdxId": "https://example.org/app", "creationInfo": "_:c", "name": "app", "software_packageVersion": "1", "software_packageUrl": "pkg:generic/app@1",
+   "software_primaryPurpose": "archive", "summary": "s", "suppliedBy": "https://example.org/org", "software_homePage": "https://example.org", "builtTime": "2024-01-01T00:00:00Z",
+   "verifiedUsing": [{"type": "Hash", "algorithm": "sha1", "hashValue": "85ed0817af83a24ad8da68c2b5094de69833983c"},
+     {"type": "PackageVerificationCode", "algorithm": "sha1", "hashValue": "85ed0817af83a24ad8da68c2b5094de69833983c"}],
+   "externalIdentifier": [{"type": "ExternalIdentifier", "externalIdentifierType": "gitoid", "identifier": "gitoid:blob:sha1:85ed0817af83a24ad8da68c2b5094de69833983c"}],
+   "externalRef": [{"type": "ExternalRef", "externalRefType": "funding", "locator": ["https://example.org/pay"]}, {"type": "ExternalRef", "externalRefType": "vcs", "locator": ["https://example.org/x.git"]}],
+   "extension": [{"type": "https://example.org/ext", "x": 1}]},
+  {"type": "software_Package", "spdxId": "https://example.org/lib", "creationInfo": "_:c", "name": "lib"},
+  {"type": "software_File", "spdxId": "https://example.org/file", "creationInfo": "_:c", "name": "main.c", "software_primaryPurpose": "source"},
+  {"type": "simplelicensing_LicenseExpression", "spdxId": "https://example.org/mit", "creationInfo": "_:c", "simplelicensing_licenseExpression": "MIT"},
+  {"type": "Relationship", "spdxId": "https://example.org/r1", "creationInfo": "_:c", "from": "https://example.org/app", "relationshipType": "hasConcludedLicense", "to": ["https://example.org/mit"]},
+  {"type": "Relationship", "spdxId": "https://example.org/r2", "creationInfo": "_:c", "from": "https://example.org/app", "relationshipType": "contains", "to": ["https://example.org/file", "https://example.org/lib"]},
+  {"type": "Relationship", "spdxId": "https://example.org/r3", "creationInfo": "_:c", "from": "https://example.org/app", "relationshipType": "dependsOn", "to": ["https://example.org/lib"], "completeness": "incomplete"},
+  {"type": "security_Vulnerability", "spdxId": "https://example.org/v", "creationInfo": "_:c", "name": "CVE-1"}]}`
+
+func TestForeignSPDX3(t *testing.T) {
+	g, err := Read([]byte(foreignSPDX3), SPDX3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := g.Root()
+	if root.Name != "app" || root.Supplier.Name != "Org" || root.Concluded.Expression != "MIT" || root.Dependencies != Incomplete || g.Creation.Phase != "build" ||
+		len(g.Creation.Authors) != 1 || g.Creation.Authors[0].Email != "jane@example.org" || g.Creation.Tool.Name != "tool" {
+		t.Errorf("%+v %+v", g.Creation, root)
+	}
+	var buf bytes.Buffer
+	losses, err := g.Write(&buf, SPDX3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range losses {
+		if !l.Kept {
+			t.Errorf("lost: %+v", l)
+		}
+	}
+	back, err := Read(buf.Bytes(), SPDX3)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, buf.Bytes())
+	}
+	if again := encode(t, back, SPDX3); !bytes.Equal(buf.Bytes(), again) {
+		t.Errorf("not stable:\n%s\n%s", buf.Bytes(), again)
+	}
+	for _, want := range []string{"of note", `"summary": "s"`, "software_homePage", "builtTime", "PackageVerificationCode", "gitoid:blob", "funding", "x.git", "example.org/ext",
+		"main.c", "https://example.org/r2", "CVE-1", "ExternalMap", `"comment": "d"`, `"name": "theirs"`, `"comment": "c"`} {
+		if !bytes.Contains(buf.Bytes(), []byte(want)) {
+			t.Errorf("%s is gone", want)
+		}
+	}
+	for _, gone := range []string{"https://example.org/r1\"", "https://example.org/r3\"", "https://example.org/mit\""} {
+		if bytes.Contains(buf.Bytes(), []byte(gone)) {
+			t.Errorf("%s is said twice", gone)
+		}
+	}
+
+	for _, c := range []struct{ name, old, new, want string }{
+		{"class", `"type": "Tool"`, `"type": "Hammer"`, "line 5, /@graph/2: no object of type"},
+		{"property", `"summary"`, `"software_sbomType"`, "line 11, /@graph/6/software_sbomType"},
+		{"creation", `"creationInfo": "_:c", "name": "theirs"`, `"creationInfo": "_:d", "name": "theirs"`, "is not defined"},
+		{"root", `"rootElement": ["https://example.org/app"]`, `"rootElement": ["https://example.org/nobody"]`, "is not defined"},
+		{"root in circles", `"rootElement": ["https://example.org/app"]`, `"rootElement": ["https://example.org/bom"]`, "circles"},
+		{"same name", `"spdxId": "https://example.org/lib"`, `"spdxId": "https://example.org/app"`, "two elements"},
+		{"hash", `"hashValue": "85ed0817af83a24ad8da68c2b5094de69833983c"},`, `"hashValue": "85"},`, "sha1"},
+		{"version", `"specVersion": "3.0.1"`, `"specVersion": "3.1.0"`, "3.1.0"},
+	} {
+		_, err := Read([]byte(strings.Replace(foreignSPDX3, c.old, c.new, 1)), SPDX3)
+		var fe *provenance.FormatError
+		if !errors.As(err, &fe) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}

@@ -8,7 +8,12 @@
 //
 // DIR holds cyclonedx/schema (bom-1.4.schema.json to bom-1.7.schema.json,
 // jsf-0.82.schema.json, cryptography-defs.schema.json) and
-// spdx/schema/2.3/spdx-schema.json.
+// spdx/schema/2.3/spdx-schema.json and spdx/schema/3.0.1/spdx-schema.json.
+//
+// SPDX 3 has classes: an object is what its type says. Their schema says so with
+// alternatives, one a class, and inheritance; here it is one keyword, "classes",
+// which has the rule of each class that may stand there, and the strings that
+// may stand for one, where any identifier may.
 package main
 
 import (
@@ -70,6 +75,7 @@ func main() {
 	}
 	file("cyclonedx-1.7", "crypto:", "cyclonedx/schema/cryptography-defs.schema.json")
 	file("spdx-2.3", "", "spdx/schema/2.3/spdx-schema.json")
+	spdx3(load(filepath.Join(os.Args[1], "spdx/schema/3.0.1/spdx-schema.json")), func(name string, schema any) { add("spdx-3.0.1", name, schema) })
 
 	slices.SortFunc(lines, func(a, b *line) int {
 		if c := strings.Compare(a.name, b.name); c != 0 {
@@ -140,4 +146,114 @@ func rename(ref, prefix string) string {
 	}
 	log.Fatalf("unknown reference %q", ref)
 	return ""
+}
+
+const identifier = "^(?s:.+:.+)$"
+
+// spdx3 adds the rules of SPDX 3.
+func spdx3(schema map[string]any, add func(name string, schema any)) {
+	defs := schema["$defs"].(map[string]any)
+	get := func(ref string) (string, map[string]any) {
+		name := strings.TrimPrefix(ref, "#/$defs/")
+		d, ok := defs[name].(map[string]any)
+		if !ok {
+			log.Fatalf("unknown reference %q", ref)
+		}
+		return name, d
+	}
+	type object = map[string]any
+	// gather adds what a class and those it inherits from assert to one rule.
+	var gather func(d object, into object)
+	gather = func(d object, into object) {
+		if ref, ok := d["$ref"].(string); ok {
+			if name, base := get(ref); name != "SHACLClass" {
+				gather(base, into)
+			}
+			return
+		}
+		list, _ := d["allOf"].([]any)
+		for _, x := range list {
+			gather(x.(object), into)
+		}
+		props, _ := d["properties"].(object)
+		for name, x := range props {
+			into["properties"].(object)[name] = simple(x)
+		}
+		required, _ := d["required"].([]any)
+		into["required"] = append(into["required"].([]any), required...)
+	}
+	items := schema["oneOf"].([]any)[0].(object)["properties"].(object)["@graph"].(object)["items"].(object)
+	add("", object{"type": "object", "required": []string{"@context", "@graph"}, "additionalProperties": false, "properties": object{
+		"@context": schema["properties"].(object)["@context"],
+		"@graph":   object{"type": "array", "items": object{"$ref": strings.TrimPrefix(items["$ref"].(string), "#/$defs/")}},
+	}})
+	for name, x := range defs {
+		d := x.(object)
+		switch {
+		case strings.HasPrefix(name, "prop_"):
+			add(name, simple(d))
+		case name == "IRI":
+			add(name, object{"type": "string", "pattern": "^(?s:[^_].*:.+|_[^:].*:.+)$"})
+		case name == "BlankNodeOrIRI":
+			add(name, object{"type": "string", "pattern": identifier})
+		case name == "anyURI":
+			add(name, d)
+		case name == "BlankNode", name == "SHACLClass", name == "extension_Extension", strings.HasSuffix(name, "_props"):
+		case strings.HasSuffix(name, "_derived"), name == "AnyClass":
+			classes := object{}
+			strs := []string{}
+			var visit func(list []any)
+			visit = func(list []any) {
+				for _, x := range list {
+					x := x.(object)
+					if inner, ok := x["anyOf"].([]any); ok {
+						visit(inner)
+					} else if c, ok := x["const"].(string); ok {
+						strs = append(strs, c)
+					} else if ref, ok := x["$ref"].(string); ok && ref != "#/$defs/BlankNodeOrIRI" {
+						class := strings.TrimPrefix(ref, "#/$defs/")
+						if class == "extension_Extension" || class == "extension_Extension_props" {
+							classes[""] = "" // of any other type
+						} else {
+							classes[class] = class
+						}
+					}
+				}
+			}
+			visit(d["anyOf"].([]any))
+			if name == "AnyClass" {
+				add(name, object{"classes": classes})
+			} else {
+				add(name, object{"classes": classes, "strings": strs})
+			}
+		case d["allOf"] != nil:
+			into := object{"type": "object", "properties": object{}, "required": []any{"type"}, "additionalProperties": false}
+			gather(d, into)
+			add(name, into)
+		default:
+			log.Fatalf("what is %q?", name)
+		}
+	}
+}
+
+// simple removes alternatives that are one, and shortens references.
+func simple(v any) any {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	if list, ok := m["oneOf"].([]any); ok && len(list) == 1 {
+		return simple(list[0])
+	}
+	out := map[string]any{}
+	for k, x := range m {
+		switch k {
+		case "$ref":
+			x = strings.TrimPrefix(x.(string), "#/$defs/")
+		case "items":
+			x = simple(x)
+		}
+		out[k] = x
+	}
+	return out
 }

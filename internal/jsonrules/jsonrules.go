@@ -122,6 +122,9 @@ type rule struct {
 	closed     bool // no other properties
 	items      *rule
 
+	classes map[string]*rule // an object by its type; "" is any other type
+	strings []string         // what may stand for an object; nil where nothing may
+
 	oneOf, anyOf, allOf []*rule
 	not, cond, yes, no  *rule
 }
@@ -184,6 +187,9 @@ func (r *rule) resolve(defs map[string]*rule) error {
 	}
 	children := append(append(append([]*rule{r.items, r.not, r.cond, r.yes, r.no}, r.oneOf...), r.anyOf...), r.allOf...)
 	for _, c := range r.properties {
+		children = append(children, c)
+	}
+	for _, c := range r.classes {
 		children = append(children, c)
 	}
 	for _, c := range children {
@@ -273,6 +279,19 @@ func parse(raw json.RawMessage) (*rule, error) {
 					}
 				}
 			}
+		case "classes":
+			var m map[string]string
+			err = json.Unmarshal(v, &m)
+			r.classes = make(map[string]*rule, len(m))
+			for k, name := range m {
+				r.classes[k] = &rule{ref: name}
+				if k == "" {
+					r.classes[k] = nil
+				}
+			}
+		case "strings":
+			r.strings = []string{}
+			err = json.Unmarshal(v, &r.strings)
 		case "items":
 			r.items, err = parse(v)
 		case "not":
@@ -327,6 +346,9 @@ type checker struct {
 func (c *checker) value(p *strictjson.Parser, base int, r *rule) error {
 	for r.target != nil {
 		r = r.target
+	}
+	if r.classes != nil {
+		return c.class(p, base, r)
 	}
 	if !r.again() {
 		return c.plain(p, base, r)
@@ -402,6 +424,60 @@ func (c *checker) value(p *strictjson.Parser, base int, r *rule) error {
 		}
 	}
 	return nil
+}
+
+// class consumes an object, or a string that stands for one.
+func (c *checker) class(p *strictjson.Parser, base int, r *rule) error {
+	k := p.Kind()
+	at := base + p.Offset()
+	bad := func(format string, args ...any) error {
+		return &Error{Reason: ReasonSchema, Offset: at, Msg: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case k == strictjson.String && r.strings != nil:
+		s, err := p.StringBytes()
+		if err != nil {
+			return asError(err, base)
+		}
+		if i := bytes.IndexByte(s, ':'); (i <= 0 || i == len(s)-1) && !slices.Contains(r.strings, string(s)) {
+			return bad("want an object or the identifier of one, found %.60q", s)
+		}
+		return nil
+	case k != strictjson.Object && k != strictjson.Invalid:
+		return bad("want an object, found %v", k)
+	}
+	raw, err := p.Raw()
+	if err != nil {
+		return asError(err, base)
+	}
+	if c.budget -= len(raw); c.budget < 0 {
+		return &Error{Reason: strictjson.ReasonLimit, Offset: at, Msg: "objects nested too often"}
+	}
+	var name string
+	q := strictjson.NewParser(raw, len(raw))
+	if err := q.Object(func(member []byte) error {
+		if string(member) == "type" && q.Kind() == strictjson.String {
+			name, err = q.String()
+			return err
+		}
+		return q.Skip()
+	}); err != nil {
+		return asError(err, at)
+	}
+	class, ok := r.classes[name]
+	if !ok {
+		_, open := r.classes[""]
+		if !open || !strings.Contains(name, ":") {
+			if name == "" {
+				return bad("want type, which is missing")
+			}
+			return bad("no object of type %.60q may stand here", name)
+		}
+	}
+	if class == nil || name == "" {
+		return nil // an extension, whose rules are others'
+	}
+	return c.value(strictjson.NewParser(raw, len(raw)), at, class)
 }
 
 func (r *rule) forbidden() string {

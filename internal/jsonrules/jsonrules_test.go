@@ -12,7 +12,7 @@ import (
 )
 
 func TestFormats(t *testing.T) {
-	want := "cyclonedx-1.4 cyclonedx-1.5 cyclonedx-1.6 cyclonedx-1.7 spdx-2.3"
+	want := "cyclonedx-1.4 cyclonedx-1.5 cyclonedx-1.6 cyclonedx-1.7 spdx-2.3 spdx-3.0.1"
 	if got := strings.Join(Formats(), " "); got != want {
 		t.Errorf("%s", got)
 	}
@@ -28,6 +28,10 @@ func TestFormats(t *testing.T) {
 
 func cdx(version, rest string) string {
 	return `{"bomFormat":"CycloneDX","specVersion":"` + version + `",` + `"version":1` + rest + "}"
+}
+
+func spdx3(elements string) string {
+	return `{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[` + elements + `]}`
 }
 
 func TestCheck(t *testing.T) {
@@ -62,6 +66,19 @@ func TestCheck(t *testing.T) {
 		{"deep", "cyclonedx-1.6", cdx("1.6", `,"components":`+strings.Repeat(`[{"type":"library","name":"a","components":`, 300)), "", "json-limit"},
 		{"SPDX", "spdx-2.3", `{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3","name":"a","dataLicense":"CC0-1.0","creationInfo":{"created":"x","creators":["Tool: x"]}}`, "", ""},
 		{"SPDX without a name", "spdx-2.3", `{"SPDXID":"SPDXRef-DOCUMENT","spdxVersion":"SPDX-2.3"}`, "", ReasonSchema},
+		{"SPDX 3", "spdx-3.0.1", spdx3(`{"type":"Person","spdxId":"urn:p","creationInfo":"_:c"}`), "", ""},
+		{"SPDX 3, creation in place", "spdx-3.0.1", spdx3(`{"type":"Person","spdxId":"urn:p","creationInfo":{"type":"CreationInfo","created":"2024-01-01T00:00:00Z","createdBy":["SpdxOrganization"],"specVersion":"3.0.1"}}`), "", ""},
+		{"SPDX 3, creation by a tool", "spdx-3.0.1", spdx3(`{"type":"Person","spdxId":"urn:p","creationInfo":{"type":"CreationInfo","created":"2024-01-01T00:00:00Z","createdBy":["tool"],"specVersion":"3.0.1"}}`), "/@graph/0/creationInfo/createdBy/0", ReasonSchema},
+		{"SPDX 3, no identifier", "spdx-3.0.1", spdx3(`{"type":"Person","creationInfo":"_:c"}`), "/@graph/0", ReasonSchema},
+		{"SPDX 3, blank identifier", "spdx-3.0.1", spdx3(`{"type":"Person","spdxId":"_:p","creationInfo":"_:c"}`), "/@graph/0/spdxId", ReasonSchema},
+		{"SPDX 3, no type", "spdx-3.0.1", spdx3(`{"spdxId":"urn:p","creationInfo":"_:c"}`), "/@graph/0", ReasonSchema},
+		{"SPDX 3, abstract type", "spdx-3.0.1", spdx3(`{"type":"Element","spdxId":"urn:p","creationInfo":"_:c"}`), "/@graph/0", ReasonSchema},
+		{"SPDX 3, another class's property", "spdx-3.0.1", spdx3(`{"type":"Person","spdxId":"urn:p","creationInfo":"_:c","software_packageVersion":"1"}`), "/@graph/0/software_packageVersion", ReasonSchema},
+		{"SPDX 3, a hash in place of an agent", "spdx-3.0.1", spdx3(`{"type":"software_Package","spdxId":"urn:p","creationInfo":"_:c","suppliedBy":{"type":"Hash","algorithm":"md5","hashValue":"x"}}`), "/@graph/0/suppliedBy", ReasonSchema},
+		{"SPDX 3, relationship to nothing", "spdx-3.0.1", spdx3(`{"type":"Relationship","spdxId":"urn:p","creationInfo":"_:c","from":"urn:a","to":[],"relationshipType":"contains"}`), "/@graph/0/to", ReasonSchema},
+		{"SPDX 3, extension", "spdx-3.0.1", spdx3(`{"type":"Person","spdxId":"urn:p","creationInfo":"_:c","extension":[{"type":"urn:mine","x":1}]}`), "", ""},
+		{"SPDX 3, property without a name", "spdx-3.0.1", spdx3(`{"type":"Person","spdxId":"urn:p","creationInfo":"_:c","extension":[{"type":"extension_CdxPropertiesExtension","extension_cdxProperty":[{"type":"extension_CdxPropertyEntry"}]}]}`), "/@graph/0/extension/0/extension_cdxProperty/0", ReasonSchema},
+		{"SPDX 3.0.0", "spdx-3.0.1", `{"@context":"https://spdx.org/rdf/3.0.0/spdx-context.jsonld","@graph":[]}`, "/@context", ReasonSchema},
 	}
 	for _, c := range cases {
 		err := Check([]byte(c.doc), 0, c.format)

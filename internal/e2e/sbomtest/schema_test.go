@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,10 @@ func compile(t *testing.T, main string, others ...string) *jsonschema.Schema {
 	t.Helper()
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
+	// SPDX 3 has one pattern with a lookahead, which Go does not have.
+	c.UseRegexpEngine(func(s string) (jsonschema.Regexp, error) {
+		return regexp.Compile(strings.ReplaceAll(s, "^(?!_:).+:.+", "^(?:[^_].*:.+|_[^:].*:.+)"))
+	})
 	for _, name := range append(others, main) {
 		f, err := os.Open(filepath.Join(shared, name))
 		if err != nil {
@@ -63,7 +68,7 @@ func schemas(t *testing.T) map[sbom.Format]*jsonschema.Schema {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[sbom.Format]*jsonschema.Schema{sbom.SPDX: compile(t, rel)}
+	all := map[sbom.Format]*jsonschema.Schema{sbom.SPDX: compile(t, rel), sbom.SPDX3: compile(t, "spdx/schema/3.0.1/spdx-schema.json")}
 	for v, f := range map[string]sbom.Format{"1.4": sbom.CycloneDX14, "1.5": sbom.CycloneDX15, "1.6": sbom.CycloneDX16, "1.7": sbom.CycloneDX17} {
 		all[f] = compile(t, "cyclonedx/schema/bom-"+v+".schema.json", "cyclonedx/schema/spdx.schema.json",
 			"cyclonedx/schema/jsf-0.82.schema.json", "cyclonedx/schema/cryptography-defs.schema.json")
@@ -203,7 +208,7 @@ func TestOfficialExamples(t *testing.T) {
 		for f, schema := range all {
 			doc, err := g.Encode(f)
 			if err != nil {
-				if f != sbom.SPDX { // which must say what it is about
+				if f != sbom.SPDX && f != sbom.SPDX3 { // which must say what it is about
 					t.Errorf("%s as %s: %v", filepath.Base(name), f, err)
 				}
 				continue
