@@ -106,3 +106,27 @@ func TestDockerfileOrdinary(t *testing.T) {
 		t.Errorf("inputs %s, want %s", got, want)
 	}
 }
+
+// Kinds are names that anybody can give: a resource that is called a list or a
+// secret can run an image all the same.
+func TestAttack_KubernetesHidesImage(t *testing.T) {
+	for name, manifest := range map[string]string{
+		"a list of its own":            "apiVersion: evil.io/v1\nkind: AllowList\nitems: []\nspec: {containers: [{image: evil}]}\n",
+		"a list with other fields":     "apiVersion: v1\nkind: List\nitems: []\nspec: {containers: [{image: evil}]}\n",
+		"a secret of another group":    "apiVersion: evil.io/v1\nkind: Secret\nspec: {image: evil}\n",
+		"a config map of another":      "apiVersion: evil.io/v1\nkind: ConfigMap\nspec: {image: evil}\n",
+		"an item of a list":            "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Pod, spec: {containers: [{image: evil}]}}]\n",
+		"an item that is no object":    "apiVersion: evil.io/v1\nkind: AllowList\nitems: [{image: evil}]\n",
+		"an item of an item of a list": "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: PodList, items: [{apiVersion: v1, kind: Pod, spec: {image: evil}}]}]\n",
+	} {
+		in, err := Kubernetes(strings.NewReader(manifest))
+		if err == nil && (len(in.Unresolved) != 1 || in.Unresolved[0].Ref != "evil") {
+			t.Errorf("%s: %+v", name, in)
+		}
+	}
+	// What is data is passed over.
+	in, err := Kubernetes(strings.NewReader("apiVersion: v1\nkind: ConfigMap\ndata: {image: x}\n"))
+	if err != nil || len(in.Unresolved)+len(in.Resolved) > 0 {
+		t.Errorf("%+v, %v", in, err)
+	}
+}

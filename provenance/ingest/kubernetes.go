@@ -16,8 +16,8 @@ import (
 // Kubernetes reads the images that Kubernetes manifests name: YAML, any number
 // of documents, or JSON. Every text field "image", at any depth, is one, and so is
 // the "reference" of an image volume; so custom resources are read
-// like deployments. ConfigMaps and Secrets, whose fields are data, are passed
-// over.
+// like deployments. ConfigMaps and Secrets of Kubernetes itself, whose fields
+// are data, are passed over.
 //
 // An image with a digest is resolved: its name is the reference as it was
 // written, its URI a package URL of type oci. An image by its tag alone is
@@ -149,18 +149,25 @@ func (k *kubernetesReader) object(y *yaml.Node, depth int) error {
 			}
 		}
 	}
+	// Names of kinds are anybody's to give, within a group of their own.
+	core := scalar(fields["apiVersion"]) == "v1"
 	switch items := fields["items"]; {
-	case strings.HasSuffix(kind, "List") && items != nil && items.Kind == yaml.SequenceNode && depth < limits.ToolNesting:
-		if err := k.node(items); err != nil {
-			return err
-		}
+	case strings.HasSuffix(kind, "List") && items != nil && items.Kind == yaml.SequenceNode && depth < limits.ToolNesting && k.objects(items):
 		for _, item := range items.Content {
 			if err := k.object(item, depth+1); err != nil {
 				return err
 			}
 		}
-		return nil
-	case kind == "ConfigMap", kind == "Secret":
+		// Then what is beside the items.
+		rest := *y
+		rest.Content = nil
+		for i := 0; i+1 < len(y.Content); i += 2 {
+			if y.Content[i].Value != "items" {
+				rest.Content = append(rest.Content, y.Content[i], y.Content[i+1])
+			}
+		}
+		y = &rest
+	case core && (kind == "ConfigMap" || kind == "Secret"):
 		// Still nothing that readers disagree about.
 		return k.walk(y, nil, func(*yaml.Node, *path) error { return nil })
 	}
@@ -178,6 +185,23 @@ func (k *kubernetesReader) object(y *yaml.Node, depth int) error {
 		}
 		return k.image(y.Value, place)
 	})
+}
+
+// objects reports whether all items of a list are objects of Kubernetes.
+func (k *kubernetesReader) objects(items *yaml.Node) bool {
+	if k.node(items) != nil {
+		return false // which is found again, and reported
+	}
+	for _, item := range items.Content {
+		has := map[string]bool{}
+		for i := 0; item.Kind == yaml.MappingNode && i+1 < len(item.Content); i += 2 {
+			has[item.Content[i].Value] = true
+		}
+		if !has["apiVersion"] || !has["kind"] {
+			return false
+		}
+	}
+	return true
 }
 
 func scalar(y *yaml.Node) string {
