@@ -130,3 +130,27 @@ func TestAttack_KubernetesHidesImage(t *testing.T) {
 		t.Errorf("%+v, %v", in, err)
 	}
 }
+
+// A finding of a rule that is an error must not become a warning because it
+// names the rule by a part of it, or an invocation raised the level.
+func TestAttack_SARIFLowersLevel(t *testing.T) {
+	for name, run := range map[string]string{
+		"hierarchical id":      `"tool":{"driver":{"name":"x","rules":[{"id":"A1","defaultConfiguration":{"level":"error"}}]}},"results":[{"ruleId":"A1/sub/part"}]`,
+		"override by id":       `"tool":{"driver":{"name":"x","rules":[{"id":"A1"}]}},"invocations":[{"executionSuccessful":true,"ruleConfigurationOverrides":[{"descriptor":{"id":"A1"},"configuration":{"level":"error"}}]}],"results":[{"ruleId":"A1"}]`,
+		"override by index":    `"tool":{"driver":{"name":"x","rules":[{"id":"A0"},{"id":"A1"}]}},"invocations":[{"executionSuccessful":true,"ruleConfigurationOverrides":[{"descriptor":{"index":1},"configuration":{"level":"error"}}]}],"results":[{"ruleId":"A1"}]`,
+		"override, no rules":   `"tool":{"driver":{"name":"x"}},"invocations":[{"executionSuccessful":true,"ruleConfigurationOverrides":[{"descriptor":{"id":"A1"},"configuration":{"level":"error"}}]}],"results":[{"ruleId":"A1/b"}]`,
+		"override that lowers": `"tool":{"driver":{"name":"x","rules":[{"id":"A1","defaultConfiguration":{"level":"error"}}]}},"invocations":[{"executionSuccessful":true,"ruleConfigurationOverrides":[{"descriptor":{"id":"A1"},"configuration":{"level":"note"}}]}],"results":[{"ruleId":"A1"}]`,
+	} {
+		s, err := SARIF(strings.NewReader(`{"version":"2.1.0","runs":[{` + run + `}]}`))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if s.Summary.Error != 1 {
+			t.Errorf("%s: %+v", name, s.Summary)
+		}
+	}
+	// What a result says itself stands.
+	s, err := SARIF(strings.NewReader(`{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"x","rules":[{"id":"A1","defaultConfiguration":{"level":"error"}}]}},"results":[{"ruleId":"A1/b","level":"note"}]}]}`))
+	if err != nil || s.Summary.Note != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}

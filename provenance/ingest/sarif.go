@@ -3,8 +3,12 @@ package ingest
 import (
 	"encoding/json"
 	"io"
+	"iter"
+	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/hallmark-build/hallmark/internal/limits"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/provenance/predicate"
 )
@@ -13,7 +17,7 @@ import (
 // static scanners write it. All runs of the report become one scan.
 //
 // A finding has the level that the result has, else the one that its rule has
-// in the run's configuration, else "warning" (section 3.27.10). Results that report a
+// by default or a worse one by an invocation, else "warning" (section 3.27.10). Results that report a
 // success or are "absent" compared to a baseline are no findings; those that
 // are "open" or wait for a "review" are, and are at least warnings. A result counts as
 // suppressed if it has suppressions and all of them were accepted (section
@@ -46,6 +50,7 @@ type (
 			Successful    *bool               `json:"executionSuccessful"`
 			Execution     []sarifNotification `json:"toolExecutionNotifications"`
 			Configuration []sarifNotification `json:"toolConfigurationNotifications"`
+			Overrides     []sarifOverride     `json:"ruleConfigurationOverrides"`
 		} `json:"invocations"`
 		Artifacts []struct {
 			Location sarifFile `json:"location"`
@@ -103,6 +108,15 @@ type (
 	sarifFile struct {
 		URI   string `json:"uri"`
 		Index *int   `json:"index"`
+	}
+	sarifOverride struct {
+		Descriptor struct {
+			ID    string `json:"id"`
+			Index *int   `json:"index"`
+		} `json:"descriptor"`
+		Configuration struct {
+			Level string `json:"level"`
+		} `json:"configuration"`
 	}
 	sarifNotification struct {
 		Level string `json:"level"`
@@ -224,20 +238,55 @@ func (s *scan) run(run *sarifRun) error {
 	return nil
 }
 
-// indexRules finds the rules of the driver by their ids: a result need not have an index.
-func indexRules(run *sarifRun) map[string]*sarifRule {
-	m := make(map[string]*sarifRule, len(run.Tool.Driver.Rules))
-	for i := range run.Tool.Driver.Rules {
-		rule := &run.Tool.Driver.Rules[i]
-		if _, dup := m[rule.ID]; !dup {
-			m[rule.ID] = rule
+// sarifRules finds the rules of the driver by their ids (a result need not have
+// an index), and the worst level that an invocation gave to a rule instead of its own
+// (section 3.20.5): which invocation a result is of, tools mostly do not say.
+type sarifRules struct {
+	byID   map[string]*sarifRule
+	raised map[string]string     // by id
+	level  map[*sarifRule]string // by rule
+}
+
+func indexRules(run *sarifRun) *sarifRules {
+	rules := run.Tool.Driver.Rules
+	x := &sarifRules{make(map[string]*sarifRule, len(rules)), map[string]string{}, map[*sarifRule]string{}}
+	for i := range rules {
+		if _, dup := x.byID[rules[i].ID]; !dup {
+			x.byID[rules[i].ID] = &rules[i]
 		}
 	}
-	return m
+	for _, inv := range run.Invocations {
+		for _, o := range inv.Overrides {
+			if id := o.Descriptor.ID; id != "" {
+				x.raised[id] = worse(x.raised[id], o.Configuration.Level)
+			}
+			if i := o.Descriptor.Index; i != nil && 0 <= *i && *i < len(rules) {
+				x.level[&rules[*i]] = worse(x.level[&rules[*i]], o.Configuration.Level)
+			}
+		}
+	}
+	return x
+}
+
+func worse(a, b string) string {
+	order := []string{predicate.LevelNone, predicate.LevelNote, predicate.LevelWarning, predicate.LevelError}
+	if slices.Index(order, b) > slices.Index(order, a) {
+		return b
+	}
+	return a
+}
+
+// ids yields an id and those that it is a part of (section 3.27.5).
+func ids(id string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for n := 0; id != "" && n < limits.ToolNesting && yield(id); n++ {
+			id = id[:max(0, strings.LastIndexByte(id, '/'))]
+		}
+	}
 }
 
 // ruleOf returns the rule that a result is of, or nil (section 3.27.7 and 3.52).
-func ruleOf(run *sarifRun, byID map[string]*sarifRule, res *sarifResult) (*sarifRule, error) {
+func ruleOf(run *sarifRun, index *sarifRules, res *sarifResult) (*sarifRule, error) {
 	component := run.Tool.Driver
 	if c := res.Rule.Component; c.Index != nil && *c.Index != -1 {
 		if *c.Index < 0 || *c.Index >= len(run.Tool.Extensions) {
@@ -258,7 +307,11 @@ func ruleOf(run *sarifRun, byID map[string]*sarifRule, res *sarifResult) (*sarif
 	}
 	if i == nil || *i == -1 || component == nil {
 		if component == run.Tool.Driver {
-			return byID[ruleID(res)], nil
+			for id := range ids(ruleID(res)) {
+				if rule := index.byID[id]; rule != nil {
+					return rule, nil
+				}
+			}
 		}
 		return nil, nil
 	}
@@ -275,8 +328,8 @@ func ruleID(res *sarifResult) string {
 	return res.Rule.ID
 }
 
-func (s *scan) result(run *sarifRun, byID map[string]*sarifRule, res *sarifResult) error {
-	rule, err := ruleOf(run, byID, res)
+func (s *scan) result(run *sarifRun, index *sarifRules, res *sarifResult) error {
+	rule, err := ruleOf(run, index, res)
 	if err != nil {
 		return err
 	}
@@ -290,9 +343,16 @@ func (s *scan) result(run *sarifRun, byID map[string]*sarifRule, res *sarifResul
 	if f.Level == "" && rule != nil {
 		f.Level = rule.Configuration.Level
 	}
-	switch f.Level {
-	case "":
+	if f.Level == "" {
 		f.Level = predicate.LevelWarning
+	}
+	if res.Level == "" {
+		f.Level = worse(f.Level, index.level[rule])
+		for id := range ids(f.Rule) {
+			f.Level = worse(f.Level, index.raised[id])
+		}
+	}
+	switch f.Level {
 	case predicate.LevelError, predicate.LevelWarning, predicate.LevelNote, predicate.LevelNone:
 	default:
 		return malformed("level: want error, warning, note or none, found %s", clip(f.Level))
