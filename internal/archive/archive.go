@@ -97,6 +97,9 @@ type File struct {
 	// Link is the target of a symbolic link, which may be empty; nil for a
 	// regular file.
 	Link *string
+	Size int64 // in bytes; of a symbolic link, of its target's text
+	// Content is what the file holds, if it was asked for.
+	Content []byte
 }
 
 // A Package is what was found.
@@ -112,11 +115,18 @@ type Package struct {
 
 // Read looks into the package at path.
 func Read(ctx context.Context, path string) (*Package, error) {
+	return ReadKeeping(ctx, path, nil)
+}
+
+// ReadKeeping is Read, and keeps the content of those files whose name keep
+// asks for: of each at most limits.ArchiveKept bytes, and of all together at
+// most 16 times that. A file that is larger has no Content.
+func ReadKeeping(ctx context.Context, path string, keep func(name string) bool) (*Package, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	u := &unpacker{ctx: ctx, h256: sha256.New(), h512: sha512.New(), buf: make([]byte, 256<<10)}
+	u := &unpacker{ctx: ctx, keep: keep, h256: sha256.New(), h512: sha512.New(), buf: make([]byte, 256<<10)}
 	if info.IsDir() {
 		err = u.layoutDir(path)
 	} else {
@@ -162,6 +172,9 @@ type unpacker struct {
 	content  int64 // bytes of files: more than unpacked if one is sparse
 	entries  int
 	names    int // bytes of their names
+
+	keep func(name string) bool
+	kept int64 // bytes of content that was kept
 
 	h256, h512 hash.Hash
 	buf        []byte
@@ -268,13 +281,46 @@ func (u *unpacker) sum(r io.Reader) (s Sum, size int64, err error) {
 	return s, size, u.over()
 }
 
-func (u *unpacker) add(name string, s Sum) { u.files = append(u.files, File{Name: name, Sum: s}) }
+// addFile adds the file whose content is the rest of r.
+func (u *unpacker) addFile(name string, r io.Reader) error {
+	f := File{Name: name}
+	var content *keeper
+	if u.keep != nil && u.keep(name) {
+		content = &keeper{room: min(limits.ArchiveKept, 16*limits.ArchiveKept-u.kept)}
+		r = io.TeeReader(r, content)
+	}
+	var err error
+	if f.Sum, f.Size, err = u.sum(r); err != nil {
+		return err
+	}
+	if content != nil && content.room >= 0 {
+		f.Content = content.data
+		u.kept += int64(len(content.data))
+	}
+	u.files = append(u.files, f)
+	return nil
+}
+
+// keeper keeps what is written to it, or nothing when there is no room for it.
+type keeper struct {
+	data []byte
+	room int64
+}
+
+func (k *keeper) Write(b []byte) (int, error) {
+	if k.room -= int64(len(b)); k.room >= 0 {
+		k.data = append(k.data, b...)
+	} else {
+		k.data = nil
+	}
+	return len(b), nil
+}
 
 func (u *unpacker) addLink(name, target string) error {
 	if len(target) > limits.TreePath || !utf8.ValidString(target) || strings.IndexFunc(target, unicode.IsControl) >= 0 {
 		return &Error{Reason: ReasonName, Name: name, Msg: "symbolic link with a target that is too long or not text"}
 	}
-	u.files = append(u.files, File{Name: name, Link: &target,
+	u.files = append(u.files, File{Name: name, Link: &target, Size: int64(len(target)),
 		Sum: Sum{sha256.Sum256([]byte(target)), sha512.Sum512([]byte(target))}})
 	return nil
 }

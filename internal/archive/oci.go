@@ -273,11 +273,7 @@ func (img *image) opaque(d *descriptor) error {
 	}
 	img.looked[name] = true
 	return img.blob(d, name, func(r io.Reader) error {
-		s, _, err := img.u.sum(r)
-		if err == nil {
-			img.u.add(name, s)
-		}
-		return err
+		return img.u.addFile(name, r)
 	})
 }
 

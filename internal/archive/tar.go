@@ -83,8 +83,7 @@ func (u *unpacker) tar(r io.Reader, t *names, spans map[string]span) error {
 				break
 			}
 			at := span{pos.n, h.Size, len(u.files)}
-			var s Sum
-			if s, _, err = u.sum(tr); err != nil {
+			if err = u.addFile(name, tr); err != nil {
 				err = malformed(name, "bad tar", err)
 				break
 			}
@@ -92,8 +91,7 @@ func (u *unpacker) tar(r io.Reader, t *names, spans map[string]span) error {
 			if spans != nil && pos.n == at.offset+at.size {
 				spans[name] = at
 			}
-			regular[name] = len(u.files)
-			u.add(name, s)
+			regular[name] = at.file
 		case tar.TypeSymlink:
 			var name string
 			if name, err = t.add(h.Name, isLink); err == nil {
@@ -113,7 +111,9 @@ func (u *unpacker) tar(r io.Reader, t *names, spans map[string]span) error {
 				return &Error{Reason: ReasonLink, Name: h.Name, Msg: "hard link to what is not an earlier regular file of the archive"}
 			}
 			regular[name] = i
-			u.add(name, u.files[i].Sum)
+			again := u.files[i]
+			again.Name, again.Content = name, nil
+			u.files = append(u.files, again)
 		default:
 			err = &Error{Reason: ReasonSpecial, Name: h.Name, Msg: "neither file, directory nor symbolic link"}
 		}

@@ -74,11 +74,9 @@ func (u *unpacker) zipEntry(zf *zip.File, t *names) error {
 		if err != nil {
 			return err
 		}
-		s, _, err := u.sum(r)
-		if err != nil {
+		if err := u.addFile(name, r); err != nil {
 			return malformed(zf.Name, "bad zip", err)
 		}
-		u.add(name, s)
 		return nil
 	}
 	name, err := t.add(zf.Name, isLink)

@@ -203,6 +203,10 @@ const (
 	ArchiveBytes   = 64 << 30
 	ArchiveRatio   = 200
 
+	// ArchiveKept is the largest file of a package whose content is held in
+	// memory where somebody asks for it: lists of what was installed.
+	ArchiveKept = 16 << 20
+
 	// ArchiveNames is how many bytes the names of all entries of a package may
 	// have together, and ArchiveDirectory the size of a zip's table of
 	// contents: both are held in memory.

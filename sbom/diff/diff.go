@@ -198,7 +198,11 @@ func (d *Diff) compare(o, n *sbom.Component) {
 	switch {
 	case o.Version != n.Version:
 		kind := VersionChanged
-		if c, ok := compareVersions(o.Version, n.Version); ok && c < 0 {
+		typ := ""
+		if u, err := purl.Parse(n.PURL); err == nil {
+			typ = u.Type
+		}
+		if c, ok := compare(typ, o.Version, n.Version); ok && c < 0 {
 			kind = Upgraded
 		} else if ok && c > 0 {
 			kind = Downgraded

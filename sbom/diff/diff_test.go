@@ -72,6 +72,7 @@ func TestCompare(t *testing.T) {
 		"upgraded":    {[]string{"app@1", "pkg:npm/x@1.9.0 b"}, []string{"app@1", "pkg:npm/x@1.10.0 c"}, []string{"upgraded pkg:npm/x 1.9.0>1.10.0"}},
 		"downgraded":  {[]string{"app@1", "pkg:npm/x@2.0.0"}, []string{"app@1", "pkg:npm/x@2.0.0-rc.1"}, []string{"downgraded pkg:npm/x 2.0.0>2.0.0-rc.1"}},
 		"unordered":   {[]string{"app@1", "pkg:npm/x@latest"}, []string{"app@1", "pkg:npm/x@2"}, []string{"version-changed pkg:npm/x latest>2"}},
+		"debian":      {[]string{"app@1", "pkg:deb/debian/x@1.0-1"}, []string{"app@1", "pkg:deb/debian/x@1.0-1+b1"}, []string{"upgraded pkg:deb/debian/x 1.0-1>1.0-1+b1"}},
 		"tampered":    {[]string{"app@1", "pkg:npm/x@1 a", "pkg:npm/y@1"}, []string{"app@1", "pkg:npm/x@1 b"}, []string{"same-version-other-digest pkg:npm/x sha256:a>sha256:b", "removed pkg:npm/y 1>"}},
 		"digest lost": {[]string{"app@1", "pkg:npm/x@1 a"}, []string{"app@1", "pkg:npm/x@1"}, []string{"digest-lost pkg:npm/x sha256:a>"}},
 		"digest won":  {[]string{"app@1", "pkg:npm/x@1"}, []string{"app@1", "pkg:npm/x@1 a"}, nil},

@@ -3,7 +3,26 @@ package diff
 import (
 	"cmp"
 	"strings"
+
+	"github.com/hallmark-build/hallmark/internal/vercmp"
 )
+
+// orders are those of ecosystems whose package URLs have the type.
+var orders = map[string]vercmp.Order{
+	"npm": vercmp.SemVer, "cargo": vercmp.SemVer, "golang": vercmp.Go, "pypi": vercmp.PyPI, "maven": vercmp.Maven, "nuget": vercmp.NuGet,
+	"gem": vercmp.RubyGems, "deb": vercmp.Debian, "apk": vercmp.Alpine, "rpm": vercmp.RPM,
+}
+
+// compare orders two versions of a package as its ecosystem does, if that is
+// known and has them for versions, and else as compareVersions does.
+func compare(typ, a, b string) (int, bool) {
+	if order := orders[typ]; order != nil {
+		if n, err := order(a, b); err == nil {
+			return n, n != 0
+		}
+	}
+	return compareVersions(a, b)
+}
 
 // compareVersions orders two versions as nearly all ecosystems do, and reports
 // whether their order is beyond doubt: numbers are compared as numbers, after
