@@ -88,3 +88,25 @@ func TestAttack_ArgvCost(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has one of these URLs can post to the channel; tokens of other issuers.
+func TestAttack_MoreShapes(t *testing.T) {
+	const x = "Zq3x9Zq3x9Zq3x9Zq3x9Zq3x9Zq3x9Zq3x9Zq3x9"
+	var s Set
+	for _, text := range []string{
+		"curl https://hooks.slack.com/services/T00000000/B00000000/" + x,
+		"https://discord.com/api/webhooks/123456789012345678/" + x,
+		"https://api.telegram.org/bot123456789:" + x + "/sendMessage",
+		"glsa_" + x, "lin_api_" + x, "shpat_" + x, "ATATT3x" + x, "xoxc-" + x, "xoxd-" + x,
+	} {
+		if got := s.String(text); strings.Contains(got, x) {
+			t.Errorf("%s is shown as %s", text, got)
+		}
+		if got := s.URL(text); strings.Contains(got, x) {
+			t.Errorf("URL %s is shown as %s", text, got)
+		}
+	}
+	if got := s.String("https://discord.com/api/webhooks/"); strings.Contains(got, Marker) {
+		t.Errorf("shown as %s", got)
+	}
+}

@@ -23,7 +23,7 @@ var tokenShapes = byFirst([]shape{
 	{"glptt-", 16, isURLSafe}, {"gloas-", 16, isURLSafe}, {"glsoat-", 16, isURLSafe},
 	{"AKIA", 16, isUpper}, {"ASIA", 16, isUpper}, // AWS
 	{"xoxa-", 10, isURLSafe}, {"xoxb-", 10, isURLSafe}, {"xoxp-", 10, isURLSafe}, {"xoxr-", 10, isURLSafe}, // Slack
-	{"xoxs-", 10, isURLSafe}, {"xoxe-", 10, isURLSafe}, {"xapp-", 10, isURLSafe},
+	{"xoxc-", 10, isURLSafe}, {"xoxd-", 10, isURLSafe}, {"xoxs-", 10, isURLSafe}, {"xoxe-", 10, isURLSafe}, {"xapp-", 10, isURLSafe},
 	{"npm_", 30, isWord}, {"pypi-", 50, isURLSafe}, {"rubygems_", 40, isWord}, // package registries
 	{"dckr_pat_", 20, isURLSafe}, {"hf_", 30, isWord},
 	{"AIza", 35, isURLSafe}, {"ya29.", 20, isURLSafe}, // Google
@@ -31,6 +31,10 @@ var tokenShapes = byFirst([]shape{
 	{"SG.", 40, func(c byte) bool { return isURLSafe(c) || c == '.' }}, // SendGrid
 	{"hvs.", 20, isURLSafe}, {"hvb.", 20, isURLSafe}, // Vault
 	{"dop_v1_", 40, isWord}, {"bkua_", 20, isWord}, {"AGE-SECRET-KEY-1", 40, isUpper},
+	{"glsa_", 20, isWord}, {"lin_api_", 20, isWord}, {"shpat_", 20, isWord}, {"ATATT3x", 20, func(c byte) bool { return isURLSafe(c) || c == '=' }},
+	// URLs whose path is the secret.
+	{"hooks.slack.com/services/", 20, isPathWord}, {"discord.com/api/webhooks/", 20, isPathWord}, {"discordapp.com/api/webhooks/", 20, isPathWord},
+	{"api.telegram.org/bot", 20, func(c byte) bool { return isURLSafe(c) || c == ':' }},
 	{"eyJ", 20, func(c byte) bool { return isURLSafe(c) || c == '.' || c == '=' }}, // JSON Web Token
 })
 
@@ -44,6 +48,8 @@ func byFirst(list []shape) (table [256][]shape) {
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' }
 
 func isWord(c byte) bool { return isUpper(c) || 'a' <= c && c <= 'z' || c == '_' }
+
+func isPathWord(c byte) bool { return isURLSafe(c) || c == '/' }
 
 func isURLSafe(c byte) bool { return isWord(c) || c == '-' }
 
