@@ -8,7 +8,9 @@ import (
 	"testing/fstest"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/provenance/layout"
+	"github.com/hallmark-build/hallmark/provenance/predicate"
 )
 
 // A functionary chooses the names of artifacts and, in a sublayout, the
@@ -107,4 +109,38 @@ func TestAttack_ListingsAreBounded(t *testing.T) {
 	if entries > 10*limits.LayoutFiles {
 		t.Errorf("%d entries were listed", entries)
 	}
+}
+
+// Nobody signs the names of files, so they must not choose among claims: what
+// one of those that count says, and another leaves out, holds too.
+func TestAttack_FileNamesChooseClaim(t *testing.T) {
+	more := func(name string, d ...provenance.Digest) []provenance.ResourceDescriptor {
+		return []provenance.ResourceDescriptor{{Name: name, Digest: append(provenance.DigestSet{sha256Digest([]byte("1"))}, d...)}}
+	}
+	sha512 := func(digit string) provenance.Digest {
+		return provenance.MustDigest("sha512:" + strings.Repeat(digit, 128))
+	}
+	for _, names := range [][2]string{{"a.json", "b.json"}, {"b.json", "a.json"}} {
+		a := newAttestWorld(t)
+		delete(a.files, "clone.json")
+		for i, products := range [][]provenance.ResourceDescriptor{more("main.go"), more("main.go", sha512("a"))} {
+			st, err := (&predicate.Link{Name: "clone", Command: []string{"git", "clone"}}).Statement(products)
+			a.put(a.alice, names[i], st, err)
+		}
+		st, err := (&predicate.TestResult{Result: predicate.Passed, Configuration: descriptors("go.mod=1")}).Statement(more("main.go", sha512("b")))
+		a.put(a.bob, "test.json", st, err)
+		a.refused(ReasonRule)
+		// The same, by what all agree on.
+		st, err = (&predicate.TestResult{Result: predicate.Passed, Configuration: descriptors("go.mod=1")}).Statement(more("main.go", sha512("a")))
+		a.put(a.bob, "test.json", st, err)
+		a.passes()
+	}
+	// Three claims of which two contradict each other, and none the first.
+	a := newAttestWorld(t)
+	delete(a.files, "clone.json")
+	for file, products := range map[string][]provenance.ResourceDescriptor{"a.json": more("main.go"), "b.json": more("main.go", sha512("a")), "c.json": more("main.go", sha512("b"))} {
+		st, err := (&predicate.Link{Name: "clone", Command: []string{"git", "clone"}}).Statement(products)
+		a.put(a.alice, file, st, err)
+	}
+	a.refused(ReasonDisagreement)
 }

@@ -534,15 +534,37 @@ func (v *verifier) agree(w *wish, claims []*claim) ([]*claim, error) {
 		e.Step = w.step
 		return nil, e
 	}
+	// One may have digests that another leaves out. All of them hold: were
+	// they those of the first, the names of files would choose.
 	first := good[0]
+	all := &record{materials: maps.Clone(first.record.materials), products: maps.Clone(first.record.products)}
 	for _, c := range good[1:] {
-		if name := disagree(first.record, c.record); name != "" {
+		if name := disagree(all, c.record); name != "" {
 			e := refuse(ReasonDisagreement, "%s and %s, both of type %s, differ", clip(first.file), clip(c.file), clip(w.predicateType))
 			e.Step, e.Artifact = w.step, name
 			return nil, e
 		}
+		addDigests(all.materials, c.record.materials)
+		addDigests(all.products, c.record.products)
+	}
+	for _, c := range good {
+		c.record = all
 	}
 	return good, nil
+}
+
+// addDigests adds the digests of artifacts that agree.
+func addDigests(to, from Artifacts) {
+	for name, digests := range from {
+		set := slices.Clone(to[name])
+		for _, d := range digests {
+			if set.Get(d.Algorithm()).IsZero() {
+				set = append(set, d)
+			}
+		}
+		slices.SortFunc(set, provenance.Digest.Compare)
+		to[name] = set
+	}
 }
 
 // disagree returns the first artifact that two claims do not agree on.
