@@ -61,7 +61,7 @@ func (v *Verifier) verify(ctx context.Context, req Request, shared *openedCache)
 	s.chosen = make([]choice, len(s.order))
 	for i, a := range req.Artifacts {
 		r := a.Descriptor()
-		r.Digest = v.usable(r.Digest)
+		r.Digest = slices.Clone(v.usable(r.Digest)) // what is reported is what was checked
 		if len(r.Digest) == 0 {
 			return nil, fmt.Errorf("verify: artifact %d (%s) has no digest under an algorithm that the policy accepts", i, clean(a.Name))
 		}
