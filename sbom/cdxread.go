@@ -263,7 +263,7 @@ func (r *cdxReader) componentJSON(raw []byte, parent string) error {
 		return jsonError(err)
 	}
 	c := r.g.byID[id]
-	w := cdxWriter{new(document), r.v}
+	w := cdxWriter{new(document), r.v, false}
 	for _, m := range list {
 		keep := true
 		switch m.name {
@@ -527,7 +527,7 @@ func (r *cdxReader) relations(deps []cdxDependency, comps []cdxComposition) erro
 // ownCompositions reports whether compositions are what this package writes,
 // so that they need not be repeated.
 func (r *cdxReader) ownCompositions(comps []cdxComposition, raw []byte) bool {
-	if !same(raw, comps) {
+	if raw != nil && !same(raw, comps) {
 		return false
 	}
 	states := make(map[string]bool)

@@ -236,7 +236,7 @@ func writeCycloneDX(d *document, w io.Writer, serial string, v cdxVersion) error
 	j.member("specVersion", v.String())
 	j.member("serialNumber", serial)
 	j.member("version", 1)
-	c := cdxWriter{d, v}
+	c := cdxWriter{d, v, false}
 	meta, err := c.metadata().out()
 	if err != nil {
 		return errorf(ReasonFormat, "%v", err)
@@ -276,8 +276,9 @@ func writeCycloneDX(d *document, w io.Writer, serial string, v cdxVersion) error
 
 // A cdxWriter makes the parts of a document.
 type cdxWriter struct {
-	d *document
-	v cdxVersion
+	d   *document
+	v   cdxVersion
+	xml bool // the rules of XML hold
 }
 
 // why returns the reason why a field is not where the format has it.
@@ -302,7 +303,9 @@ func (w cdxWriter) why(field string) string {
 	case "digests":
 		return "CycloneDX " + w.v.String() + " has no such hash"
 	case "cpe":
-		return no + "second CPE"
+		return no + "second CPE, and XML none of another form"
+	case "purl":
+		return "a package URL in XML is a URI"
 	case "references":
 		return "CycloneDX " + w.v.String() + " has no such reference, or none with such a hash, or the URL is none"
 	case "licences":
@@ -506,12 +509,16 @@ func (w cdxWriter) component(c *Component) cdxComponent {
 	for _, r := range rest {
 		aside("digests", extraDigest+string(r.Algorithm()), r.Value())
 	}
-	for i, s := range c.CPEs {
-		if i == 0 {
+	for _, s := range c.CPEs {
+		if n.CPE == "" && (!w.xml || isCPE.MatchString(s)) {
 			n.CPE = s
 		} else {
 			aside("cpe", extraCPE, s)
 		}
+	}
+	if w.xml && !jsonrules.IsIRI(c.PURL) {
+		n.PURL = ""
+		aside("purl", extraPURL, c.PURL)
 	}
 	for _, r := range c.References {
 		hashes, rest := w.hashes(r.Digests)
@@ -558,6 +565,11 @@ func cdxTechnique(s Source) string {
 	}
 	return "other"
 }
+
+// isCPE is the form that the XML schema wants.
+var isCPE = regexp.MustCompile(`^(?:[cC][pP][eE]:/[AHOaho]?(?::[A-Za-z0-9._\-~%]*){0,6}|` +
+	`cpe:2\.3:[aho*\-](?::(?:(?:\?*|\*?)(?:[a-zA-Z0-9\-._]|(?:\\[\\*?!"#$%&'()+,/:;<=>@\[\]^` + "`" + `{|}~]))+(?:\?*|\*?)|[*\-])){5}` +
+	`(?::(?:(?:[a-zA-Z]{2,3}(?:-(?:[a-zA-Z]{2}|[0-9]{3}))?)|[*\-]))(?::(?:(?:\?*|\*?)(?:[a-zA-Z0-9\-._]|(?:\\[\\*?!"#$%&'()+,/:;<=>@\[\]^` + "`" + `{|}~]))+(?:\?*|\*?)|[*\-])){4})$`)
 
 var hexDigest = regexp.MustCompile(`^([a-f0-9]{32}|[a-f0-9]{40}|[a-f0-9]{64}|[a-f0-9]{96}|[a-f0-9]{128})$`)
 

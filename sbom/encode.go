@@ -80,6 +80,10 @@ func (g *Graph) Write(w io.Writer, f Format) ([]Loss, error) {
 	if !ok {
 		return nil, errorf(ReasonFormat, "unknown format %q", string(f))
 	}
+	var changed []string
+	if e.kind == "cyclonedx-xml" {
+		g, changed = g.xmlGraph()
+	}
 	d, err := g.canonical(e)
 	if err != nil {
 		return nil, err
@@ -96,6 +100,15 @@ func (g *Graph) Write(w io.Writer, f Format) ([]Loss, error) {
 		return nil, err
 	}
 	d.loseOrigin()
+	for _, id := range changed {
+		if d.losses == nil {
+			d.losses = make(map[lossKey][]string)
+		}
+		key := lossKey{"text", "XML cannot hold some control characters", false, id == ""}
+		if d.losses[key] = append(d.losses[key], id); id == "" {
+			d.losses[key] = nil
+		}
+	}
 	return d.lossList(), bw.Flush()
 }
 

@@ -25,6 +25,11 @@ const (
 	CycloneDX16 Format = CycloneDX
 	CycloneDX17 Format = "https://cyclonedx.org/bom/v1.7"
 
+	CycloneDXXML14 Format = "application/vnd.cyclonedx+xml;version=1.4"
+	CycloneDXXML15 Format = "application/vnd.cyclonedx+xml;version=1.5"
+	CycloneDXXML16 Format = "application/vnd.cyclonedx+xml;version=1.6"
+	CycloneDXXML17 Format = "application/vnd.cyclonedx+xml;version=1.7"
+
 	SPDX3        Format = "https://spdx.dev/Document/v3" // SPDX 3.0.1, JSON-LD
 	SPDXTagValue Format = "text/spdx"                    // SPDX 2.3, tag-value
 )
@@ -74,15 +79,24 @@ var encodings = func() map[Format]encoding {
 			func(d *document, w io.Writer, serial string) error { return writeCycloneDX(d, w, serial, v) },
 			func(doc []byte) (*Graph, error) { return readCycloneDX(doc, v) }}
 	}
+	for v, f := range cdxXMLFormats {
+		m[f] = encoding{"CycloneDX " + v.String() + " XML", CycloneDX, "cyclonedx-xml", "", v.String(), false,
+			func(d *document, w io.Writer, serial string) error { return writeCycloneDXML(d, w, serial, v) },
+			func(doc []byte) (*Graph, error) { return readCycloneDXML(doc, v) }}
+	}
 	return m
 }()
 
 // Detect says of which format and version a document is, by the members of its
-// JSON object, wherever in the document those are, or by its first tag. It does
+// JSON object, wherever in the document those are, by the name space of its XML
+// element, or by its first tag. It does
 // not say that the document is valid.
 func Detect(doc []byte) (Format, error) {
 	if isTagValue(doc) {
 		return SPDXTagValue, nil
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(doc[:min(len(doc), 1024)], " \t\r\n"), []byte("<")) {
+		return detectXML(doc)
 	}
 	return detect(doc, true)
 }

@@ -44,12 +44,14 @@ func newOrigin(kind, version string) *origin {
 		dependencies: make(map[string]cdxDependency), leaves: make(map[string]bool)}
 }
 
-// A member is one member of a JSON object.
+// A member is one member of a JSON object, or one element or attribute ("@type")
+// of an XML element.
 type member struct {
 	name string
 	raw  json.RawMessage
-	was  string // what the graph held of it when it was read
-	more bool   // a list, to be added to what is written
+	node *xmlNode // of XML
+	was  string   // what the graph held of it when it was read
+	more bool     // a list, to be added to what is written
 }
 
 // keepMember keeps a copy of a member, which does not hold on to the document.

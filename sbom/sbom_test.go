@@ -15,7 +15,7 @@ import (
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
-var formats = []Format{CycloneDX, SPDX, CycloneDX14, CycloneDX15, CycloneDX17, SPDXTagValue, SPDX3}
+var formats = []Format{CycloneDX, SPDX, CycloneDX14, CycloneDX15, CycloneDX17, SPDXTagValue, SPDX3, CycloneDXXML14, CycloneDXXML15, CycloneDXXML16, CycloneDXXML17}
 
 func digest(alg provenance.Algorithm, c string) provenance.Digest {
 	n := map[provenance.Algorithm]int{provenance.SHA256: 64, provenance.SHA512: 128, provenance.DirHash: 64, "sha1": 40}[alg]
@@ -473,4 +473,8 @@ func fuzzRead(f *testing.F, format Format) {
 func FuzzReadCycloneDX(f *testing.F) { fuzzRead(f, CycloneDX) }
 func FuzzReadSPDX(f *testing.F)      { f.Add([]byte(foreignSPDX)); fuzzRead(f, SPDX) }
 func FuzzReadSPDX3(f *testing.F)     { f.Add([]byte(foreignSPDX3)); fuzzRead(f, SPDX3) }
-func FuzzReadTagValue(f *testing.F)  { f.Add([]byte(foreignTagValue)); fuzzRead(f, SPDXTagValue) }
+func FuzzReadXML(f *testing.F) {
+	f.Add([]byte(strings.Replace(foreignXML, "1.6", "1.7", 1)))
+	fuzzRead(f, CycloneDXXML17)
+}
+func FuzzReadTagValue(f *testing.F) { f.Add([]byte(foreignTagValue)); fuzzRead(f, SPDXTagValue) }

@@ -37,6 +37,11 @@ const (
 	SBOMComponents    = 1 << 20
 	SBOMRelationships = 8 << 20
 
+	// SBOMElements is the largest number of XML elements in one member of an
+	// SBOM, all its services for instance. An element of four bytes becomes a
+	// hundred in memory.
+	SBOMElements = 1 << 20
+
 	// ModuleZip, ModuleFiles and GoMod bound what is read of one Go module: the
 	// go command's own limits on the size of a zip, packed and unpacked
 	// (golang.org/x/mod/zip.MaxZipFile), and on go.mod; and a number of files
