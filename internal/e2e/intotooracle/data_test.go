@@ -204,11 +204,11 @@ func TestKeyIDs(t *testing.T) {
 // TestCanonical: the canonical form of its canonical-test.link.
 func TestCanonical(t *testing.T) {
 	dir, _ := dataDir()
-	var mb in_toto.Metablock
-	if err := mb.Load(filepath.Join(dir, "canonical-test.link")); err != nil {
+	mb, err := in_toto.LoadMetadata(filepath.Join(dir, "canonical-test.link"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := mb.GetSignableRepresentation()
+	want, err := mb.(*in_toto.Metablock).GetSignableRepresentation()
 	if err != nil {
 		t.Fatal(err)
 	}

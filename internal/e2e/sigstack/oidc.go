@@ -375,7 +375,7 @@ func (is *Issuer) mint(w http.ResponseWriter, r *http.Request, kind IssuerKind) 
 // actions answers as the token service of GitHub Actions does.
 func (is *Issuer) actions(w http.ResponseWriter, r *http.Request, kind IssuerKind) {
 	if r.Header.Get("Authorization") != "Bearer "+ActionsToken {
-		http.Error(w, "unauthorized", 401)
+		http.Error(w, "unauthorized", http.StatusUnauthorized)
 		return
 	}
 	claims := githubClaims(GitHubJob{})

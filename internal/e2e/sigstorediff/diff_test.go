@@ -160,10 +160,9 @@ var rules = []rule{
 
 // A tester collects disagreements.
 type tester struct {
-	t        *testing.T
-	seen     map[string]int
-	examples map[string]string
-	n        int
+	t    *testing.T
+	seen map[string]int
+	n    int
 }
 
 func (x *tester) compare(p *pair, name string, data []byte) {
