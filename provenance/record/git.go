@@ -75,6 +75,10 @@ type GitRemote struct {
 // dirty if it was changed or checked out anew since git last looked at it. The
 // configuration of the user and of the system is not read; variables of
 // environ steer git as little as those of the repository.
+//
+// Whoever can write to the .git directory can still have a changed file count
+// as clean, by an index that says so, or as ignored: what was really used is
+// said by the digests of materials, not by the state of git.
 func Git(ctx context.Context, dir string, environ []string) (GitState, error) {
 	state, err := askGit(ctx, dir, environ)
 	if err != nil {

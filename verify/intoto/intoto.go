@@ -439,6 +439,9 @@ func (v *verifier) inspect(name string, run []string, at *level) (*record, error
 	if err != nil {
 		return nil, fmt.Errorf("inspection %s: %w", clip(name), err)
 	}
+	if out == nil {
+		return nil, fmt.Errorf("inspection %s: the executor returned no result", clip(name))
+	}
 	if out.ExitCode != 0 {
 		return nil, at.refuse(ReasonInspectionRun, name, "the command %s exited with %d", clip(strings.Join(run, " ")), out.ExitCode)
 	}
