@@ -2,6 +2,7 @@ package osv
 
 import (
 	"archive/zip"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -237,8 +238,8 @@ func (db *Database) name(p *place) string {
 	return p.file + "/" + db.zips[p.zip].File[p.entry].Name
 }
 
-// content reads the bytes of a record.
-func (db *Database) content(p *place) ([]byte, error) {
+// content reads the bytes of a record into buf, of which they are part.
+func (db *Database) content(p *place, buf *bytes.Buffer) ([]byte, error) {
 	var r io.ReadCloser
 	var err error
 	if p.zip < 0 {
@@ -265,11 +266,11 @@ func (db *Database) content(p *place) ([]byte, error) {
 		}
 	}
 	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, limits.OSVRecord+1))
-	if err == nil && len(data) > limits.OSVRecord {
+	buf.Reset()
+	if _, err = buf.ReadFrom(io.LimitReader(r, limits.OSVRecord+1)); err == nil && buf.Len() > limits.OSVRecord {
 		err = fmt.Errorf("larger than %d bytes", limits.OSVRecord)
 	}
-	return data, err
+	return buf.Bytes(), err
 }
 
 // chunk is how many records a worker takes at a time.
@@ -299,11 +300,12 @@ func (db *Database) read(ctx context.Context, o OpenOptions) error {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
+			var buf bytes.Buffer
 			for at := range todo {
 				res := result{at: at, keys: map[string][]int32{}, covered: map[string]bool{}}
 				for i := at; i < min(at+chunk, len(db.places)) && ctx.Err() == nil; i++ {
 					p := &db.places[i]
-					data, err := db.content(p)
+					data, err := db.content(p, &buf)
 					var r *record
 					if err == nil {
 						res.bytes += int64(len(data))
@@ -412,7 +414,7 @@ func (db *Database) digest() {
 // load reads a record again.
 func (db *Database) load(i int32) (*record, error) {
 	p := &db.places[i]
-	data, err := db.content(p)
+	data, err := db.content(p, new(bytes.Buffer))
 	if err != nil {
 		return nil, err
 	}
