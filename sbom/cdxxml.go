@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/xmlrules"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -349,15 +350,22 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 	if err != nil {
 		return nil, err
 	}
+	rules, err := xmlrules.Load(v.String())
+	if err != nil {
+		return nil, errorf(ReasonFormat, "%v", err)
+	}
+	if err := rules.Attrs(ruled{bom}, "/bom"); err != nil {
+		return nil, ruleError(err)
+	}
 	r := newCDXReader(v, false, nil)
 	r.all = make(map[string]bool)
+	var order []string
 	if id, ok := strings.CutPrefix(bom.attr("serialNumber"), "urn:uuid:"); ok {
 		r.o.link = "urn:cdx:" + id + "/" + cmp.Or(bom.attr("version"), "1")
 	}
 	var deps []cdxDependency
 	var comps []cdxComposition
 	var compositions *xmlNode
-	seen := make(map[string]bool)
 	for {
 		s, err := x.next()
 		if err != nil {
@@ -368,11 +376,13 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 		}
 		x.nodes = 0
 		name := s.Name.Local
-		if s.Name.Space == x.space {
-			if seen[name] {
-				return nil, x.errorf("/bom: %.40q twice", name)
-			}
-			seen[name] = true
+		if s.Name.Space != x.space {
+			order = append(order, "*")
+		} else if order = append(order, name); len(order) > 64 {
+			return nil, x.errorf("/bom: too many elements")
+		}
+		if err := rules.Order("/bom", order); err != nil {
+			return nil, x.errorf("/bom: %v", err)
 		}
 		switch {
 		case s.Name.Space != x.space:
@@ -402,6 +412,11 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 				if n.space != "" {
 					continue
 				}
+				if t := rules.Kid(rules.Kid("/bom", name), n.name); t == "" {
+					return nil, bad(n, "the format has no such element here")
+				} else if err := rules.Check(ruled{n}, t); err != nil {
+					return nil, ruleError(err)
+				}
 				if err := r.componentNode(n, ""); err != nil {
 					return nil, err
 				}
@@ -423,6 +438,11 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 				if n.space != "" {
 					continue
 				}
+				if t := rules.Kid(rules.Kid("/bom", name), n.name); t == "" {
+					return nil, bad(n, "the format has no such element here")
+				} else if err := rules.Check(ruled{n}, t); err != nil {
+					return nil, ruleError(err)
+				}
 				d, err := dependency(n)
 				if err != nil {
 					return nil, err
@@ -433,6 +453,9 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 			n, err := x.node(s)
 			if err != nil {
 				return nil, err
+			}
+			if err := rules.Check(ruled{n}, rules.Kid("/bom", name)); err != nil {
+				return nil, ruleError(err)
 			}
 			switch name {
 			case "metadata":

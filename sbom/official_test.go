@@ -47,6 +47,15 @@ func TestOfficialExamples(t *testing.T) {
 		if detected, err := Detect(doc); err != nil || detected != f {
 			t.Errorf("%s: detected as %s, %v", base, detected, err)
 		}
+		for _, to := range []Format{CycloneDXXML14, CycloneDXXML15, CycloneDXXML16, CycloneDXXML17} {
+			doc := encode(t, g, to)
+			back, err := Read(doc, to)
+			if err != nil {
+				t.Errorf("%s to %s: %v\n%s", base, to, err, doc)
+			} else if again := encode(t, back, to); !bytes.Equal(again, doc) {
+				t.Errorf("%s to %s: not stable", base, to)
+			}
+		}
 		for _, to := range []Format{f, CycloneDX17} {
 			var buf bytes.Buffer
 			losses, err := g.Write(&buf, to)

@@ -5,11 +5,13 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/xmlrules"
 )
 
 // A xmlNode is an element, without the comments and instructions in it.
@@ -308,4 +310,39 @@ func (r *xmlReader) end() error {
 			return r.errorf("something follows the document")
 		}
 	}
+}
+
+// A ruled node shows a node to package xmlrules.
+type ruled struct{ *xmlNode }
+
+func (n ruled) Name() (string, bool) { return n.name, n.space != "" }
+func (n ruled) Text() string         { return n.text }
+func (n ruled) Line() int            { return n.line }
+
+func (n ruled) Attrs() iter.Seq2[xmlrules.Attr, string] {
+	return func(yield func(xmlrules.Attr, string) bool) {
+		for _, a := range n.attrs {
+			if !yield(xmlrules.Attr{Name: a.name, Foreign: a.space != ""}, a.value) {
+				return
+			}
+		}
+	}
+}
+
+func (n ruled) Kids() iter.Seq[xmlrules.Node] {
+	return func(yield func(xmlrules.Node) bool) {
+		for _, k := range n.kids {
+			if !yield(ruled{k}) {
+				return
+			}
+		}
+	}
+}
+
+// ruleError makes an error of package xmlrules one of this package.
+func ruleError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errorf(ReasonFormat, "%v", err)
 }
