@@ -52,6 +52,12 @@ const (
 	GoMod        = 16 << 20
 	LicenceFiles = 64
 
+	// GoFunctionNames is the largest table of function names of a Go program, in
+	// bytes, and GoPackages how many packages may be linked into one. The largest
+	// programs known have 30 MB and 20,000.
+	GoFunctionNames = 256 << 20
+	GoPackages      = 1 << 18
+
 	// EvidenceFile is the largest evidence file that is read, in bytes.
 	EvidenceFile = 64 << 30
 

@@ -64,6 +64,8 @@ const (
 	ReasonNoVersion     = "no-version"          // the build did not record one
 	ReasonDirty         = "dirty-source"        // built from a working tree with changes
 	ReasonCgo           = "cgo"                 // C code, or libraries loaded at run time
+	ReasonEmbedded      = "embedded-files"      // files embedded with go:embed, which may be anything
+	ReasonNoPackages    = "no-package-list"     // which packages of the modules were linked cannot be read
 	ReasonNoSource      = "no-source"           // no Options.Source, and the main module is not in the cache
 	ReasonNoToolchain   = "no-toolchain"        // Options.Goroot was not given, or is another version
 	ReasonNoArchive     = "no-distribution"     // the toolchain is there, the archive that it came in is not
@@ -164,6 +166,7 @@ func FromBinary(ctx context.Context, path string, o Options) (*sbom.Graph, error
 	if b.g.Creation.Tool.Name == "" {
 		b.g.Creation.Tool = sbom.Tool{Name: "hallmark"}
 	}
+	b.assignPackages(f)
 	if err := b.readMain(ctx); err != nil {
 		return nil, err
 	}
@@ -185,6 +188,9 @@ type builder struct {
 	source  string  // what that source is; "" for none
 	sums    map[string]string
 	modules []*linked
+
+	packages   map[string][]string // linked packages by module path, or "stdlib"; nil if they are not known
+	noPackages string              // why not
 }
 
 // A linked is a module that was linked.
@@ -207,6 +213,7 @@ func (b *builder) readMain(ctx context.Context) error {
 	case b.o.Source != "":
 		b.source = "the source folder"
 		b.main = content{goMod: readGoMod(b.o.Source, main.Path), licences: licenceFilesOf(b.o.Source)}
+		b.main.embeds = embedsOf(b.o.Source, b.packages[main.Path], main.Path)
 		b.sums = readGoSum(b.o.Source)
 	case b.o.ModCache != "" && main.Sum != "":
 		var r reader
@@ -290,7 +297,12 @@ func (b *builder) addRoot(artifact provenance.Artifact) {
 		c.References = append(c.References, sbom.Reference{Kind: "vcs", URL: u})
 		c.SetEvidence(sbom.Evidence{Field: sbom.FieldReferences, Source: sbom.Inferred, Confidence: 90, Method: "module path"})
 	}
+	b.describePackages(&c, main.Path)
 	b.root = b.g.Add(c)
+	b.noteEmbeds(b.root, b.embeds(main.Path, b.main.embeds))
+	if b.packages == nil {
+		b.gap(b.root, sbom.FieldIdentity, ReasonNoPackages, b.noPackages)
+	}
 	if len(c.References) == 0 {
 		b.gap(b.root, sbom.FieldReferences, ReasonNoOrigin, "")
 	}
@@ -364,7 +376,7 @@ func (b *builder) readModules(ctx context.Context) error {
 			for m := range todo {
 				switch dir := b.o.Local[m.required]; {
 				case dir != "" && (m.folder || m.sum == ""):
-					m.err = m.readLocal(ctx, dir)
+					m.err = m.readLocal(ctx, dir, b.packages[m.required])
 				case m.folder:
 				case b.o.ModCache == "":
 					m.err = errNotCached
@@ -394,7 +406,7 @@ func (b *builder) readModules(ctx context.Context) error {
 }
 
 // readLocal reads a module that was built from a folder.
-func (m *linked) readLocal(ctx context.Context, dir string) error {
+func (m *linked) readLocal(ctx context.Context, dir string, packages []string) error {
 	tree, err := provenance.DigestTree(ctx, dir, provenance.TreeOptions{
 		Exclude:             func(p string) bool { return p == ".git" || strings.HasSuffix(p, "/.git") },
 		AllowCaseCollisions: true,
@@ -403,7 +415,7 @@ func (m *linked) readLocal(ctx context.Context, dir string) error {
 		return err
 	}
 	m.local = tree.Digests().Get(provenance.DirHash)
-	m.content = content{goMod: readGoMod(dir, m.required), licences: licenceFilesOf(dir)}
+	m.content = content{goMod: readGoMod(dir, m.required), licences: licenceFilesOf(dir), embeds: embedsOf(dir, packages, m.required)}
 	m.folder = false
 	if m.version == "" {
 		m.version = "(devel)"
@@ -476,7 +488,9 @@ func (b *builder) addModule(m *linked) {
 	} else if m.err == nil && !m.folder {
 		gaps = append(gaps, sbom.Gap{Field: sbom.FieldDependencies, Reason: ReasonNoGoMod, Detail: "the module has no go.mod"})
 	}
+	b.describePackages(&c, m.required)
 	m.id = b.g.Add(c)
+	b.noteEmbeds(m.id, b.embeds(m.required, m.content.embeds))
 	for _, g := range gaps {
 		b.gap(m.id, g.Field, g.Reason, g.Detail)
 	}
@@ -586,6 +600,7 @@ func (b *builder) addToolchain() {
 			gaps = append(gaps, sbom.Gap{Field: f, Reason: ReasonNoToolchain, Detail: "no toolchain folder of this version was given"})
 		}
 	}
+	b.describePackages(&std, "stdlib")
 	id := b.g.Add(std)
 	for _, g := range append(gaps, noDigest) {
 		b.gap(id, g.Field, g.Reason, g.Detail)

@@ -542,3 +542,127 @@ func ExampleFromBinary() {
 	fmt.Println(len(doc), err)
 	// Output: no such program
 }
+
+// TestLinked checks which packages are said to be linked, and what they embed.
+func TestLinked(t *testing.T) {
+	src, bin := build(t, map[string]string{
+		"main.go": "package main\n\nimport (\n\t\"embed\"\n\n\t\"github.com/google/licensecheck\"\n\t\"golang.org/x/mod/semver\"\n\n\t\"example.org/Tiny/v2/v3.in\"\n)\n\n" +
+			"//go:embed main.go go.mod\nvar files embed.FS\n\nfunc main() {\n\t_, err := files.Open(\"x\")\n\tprintln(semver.IsValid(\"v1.0.0\"), licensecheck.Unknown, err, in.F[int](1))\n}\n",
+		"v3.in/in.go":      "package in\n\n//go:noinline\nfunc F[T any](x T) T { return x }\n",
+		"unused/unused.go": "package unused\n\nimport _ \"embed\"\n\n//go:embed unused.go\nvar s string\n",
+	})
+	g := scan(t, bin, Options{Source: src, ModCache: testCache(t)})
+	got := map[string]bool{}
+	for _, c := range g.Components() {
+		for _, p := range c.Properties {
+			if p.Name == "hallmark-go:linked" {
+				got[p.Value] = true
+			}
+		}
+	}
+	for p := range got {
+		// The runtime has functions of other packages of the standard library
+		// ("go:linkname"), which so are in the table under their names.
+		if first, _, _ := strings.Cut(p, "/"); !strings.Contains(first, ".") && p != "runtime" && p != "embed" {
+			delete(got, p)
+		}
+	}
+	// A package may have no functions that are left.
+	all := map[string]bool{}
+	for _, p := range strings.Fields(goTool(t, src, "list", "-deps", "-trimpath", ".")) {
+		all[p] = true
+	}
+	for p := range got {
+		if !all[p] {
+			t.Errorf("%s is not among the dependencies that go list has", p)
+		}
+	}
+	for _, p := range []string{"example.org/Tiny/v2", "example.org/Tiny/v2/v3.in", "golang.org/x/mod/semver", "github.com/google/licensecheck", "runtime", "embed"} {
+		if !got[p] {
+			t.Errorf("%s is not listed as linked", p)
+		}
+	}
+	if r := reasons(g, g.Root().ID); r[sbom.FieldDependencies] != ReasonEmbedded {
+		t.Errorf("unknowns of the root: %v", r)
+	}
+	for _, u := range g.Unknowns() {
+		if u.Reason == ReasonEmbedded && u.Component == g.Root().ID && u.Detail != "files are embedded, and what is in them is not listed: .: main.go go.mod" {
+			t.Errorf("detail %q", u.Detail)
+		}
+	}
+	if g.Root().Dependencies == sbom.Unknown {
+		t.Error("dependencies unknown")
+	}
+	if state, why := g.Completeness(); state != sbom.Incomplete || !slices.Contains(why, ReasonEmbedded) {
+		t.Errorf("%v, because of %v", state, why)
+	}
+}
+
+func TestEmbedWatch(t *testing.T) {
+	const text = "package x\n\n//go:embed a b\nvar x string // \n //go:embed no\n//go:embedded no\n/*\n*/\n//go:embed\tc\r\n//go:embed last"
+	for size := 1; size < 40; size++ {
+		var w embedWatch
+		for i := 0; i < len(text); i += size {
+			w.Write([]byte(text[i:min(i+size, len(text))]))
+		}
+		w.endLine()
+		if want := []string{"a b", "c", "last"}; !slices.Equal(w.patterns, want) {
+			t.Fatalf("in pieces of %d: %q", size, w.patterns)
+		}
+	}
+	var w embedWatch
+	w.Write(bytes.Repeat([]byte("//go:embed x"), 1<<20))
+	if w.endLine(); len(w.line) > 512 || cap(w.line) > 4096 {
+		t.Errorf("a line of %d bytes is kept", cap(w.line))
+	}
+}
+
+func TestPackageOf(t *testing.T) {
+	for name, want := range map[string]string{
+		"main.main": "main", "runtime.(*mheap).alloc": "runtime", "a.b/c/d.(*T[go.shape.int]).M": "a.b/c/d", "a.b/v3%2ein.F[a.b/x.T]": "a.b/v3.in",
+		"type:.eq.x/y.T": "", "go:buildid": "", "callbackasm": "", "": "", "x_cgo_init": "", ".dot": "", "a.b/c.init.0": "a.b/c",
+	} {
+		if got := string(packageOf([]byte(name))); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// FuzzLinked damages the table of functions of a real program.
+func FuzzLinked(f *testing.F) {
+	exe, err := os.Executable()
+	if err != nil {
+		f.Skip(err)
+	}
+	data, err := os.ReadFile(exe)
+	if err != nil {
+		f.Skip(err)
+	}
+	at := int64(bytes.Index(data, []byte("\xf1\xff\xff\xff\x00\x00\x01\x08")))
+	f.Add(uint16(0), []byte{0xf0})
+	f.Add(uint16(32), []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
+	f.Add(uint16(40), []byte{0, 0, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, off uint16, with []byte) {
+		if at < 0 || len(with) > 64 || off > 128 {
+			return
+		}
+		linkedPackages(&patched{data, at + int64(off), with})
+	})
+}
+
+// patched is data with a piece replaced.
+type patched struct {
+	data []byte
+	at   int64
+	with []byte
+}
+
+func (p *patched) ReadAt(b []byte, off int64) (int, error) {
+	n, err := bytes.NewReader(p.data).ReadAt(b, off)
+	for i, c := range p.with {
+		if k := p.at + int64(i) - off; k >= 0 && k < int64(n) {
+			b[k] = c
+		}
+	}
+	return n, err
+}

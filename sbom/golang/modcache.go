@@ -50,6 +50,7 @@ type content struct {
 	zip      provenance.DigestSet // of the zip; nil when there was none
 	goMod    *modfile.File        // nil when the module has none
 	licences []file
+	embeds   map[string][]string // patterns of go:embed by folder
 }
 
 // A file is a licence file.
@@ -198,6 +199,7 @@ type walk struct {
 	total  int64
 	goMod  []byte
 	files  []file
+	embeds map[string][]string
 	goDirs map[string]bool // folders with Go code, and their parents
 }
 
@@ -206,7 +208,7 @@ func (r *reader) walk(prefix string) *walk {
 	if r.buf == nil {
 		r.buf = make([]byte, 64<<10)
 	}
-	return &walk{r: r, prefix: prefix + "/", goDirs: map[string]bool{".": true}}
+	return &walk{r: r, prefix: prefix + "/", goDirs: map[string]bool{".": true}, embeds: map[string][]string{}}
 }
 
 func (w *walk) add(name string, f io.Reader) error {
@@ -219,6 +221,10 @@ func (w *walk) add(name string, f io.Reader) error {
 		keep = new(bytes.Buffer)
 	}
 	h := sha256.New()
+	var embeds *embedWatch
+	if isSource(path.Base(rel)) {
+		embeds = new(embedWatch)
+	}
 	for {
 		n, err := f.Read(w.r.buf)
 		// A zip bomb ends here: modules may unpack to no more than this.
@@ -226,6 +232,9 @@ func (w *walk) add(name string, f io.Reader) error {
 			return fmt.Errorf("unpacks to more than %d bytes", limits.ModuleZip)
 		}
 		h.Write(w.r.buf[:n])
+		if embeds != nil {
+			embeds.Write(w.r.buf[:n])
+		}
 		if keep != nil && keep.Len() < licensetext.MaxText {
 			keep.Write(w.r.buf[:n])
 		}
@@ -239,6 +248,11 @@ func (w *walk) add(name string, f io.Reader) error {
 	// Hash1 of golang.org/x/mod/sumdb/dirhash: the hash of a sorted list such
 	// as sha256sum prints; sorted by name, so the name comes first here.
 	w.r.list = append(w.r.list, name+"\x00"+hex.EncodeToString(h.Sum(nil)))
+	if embeds != nil {
+		if embeds.endLine(); len(embeds.patterns) > 0 {
+			w.embeds[path.Dir(rel)] = append(w.embeds[path.Dir(rel)], embeds.patterns...)
+		}
+	}
 	switch {
 	case keep == nil:
 		if strings.HasSuffix(rel, ".go") && !strings.HasSuffix(rel, "_test.go") {
@@ -268,7 +282,7 @@ func (w *walk) finish(sum string) (content, error) {
 	// A licence below a folder without Go code is of something that cannot
 	// have been linked.
 	w.files = slices.DeleteFunc(w.files, func(f file) bool { return !w.goDirs[path.Dir(f.name)] })
-	c := content{licences: w.files}
+	c := content{licences: w.files, embeds: w.embeds}
 	if w.goMod != nil {
 		if f, err := modfile.ParseLax("go.mod", w.goMod, nil); err == nil {
 			c.goMod = f

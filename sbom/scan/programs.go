@@ -27,7 +27,7 @@ import (
 // programs reads the lists that Go and "cargo auditable" put into programs.
 // Package sbom/golang makes a better bill of a Go program, with its module cache.
 var programs = analyser{
-	name: "programs", version: 1, ecosystem: "golang cargo", limit: limits.ScanProgram, random: true, program: true,
+	name: "programs", version: 2, ecosystem: "golang cargo", limit: limits.ScanProgram, random: true, program: true,
 	wants: func(_, base string) bool {
 		i := strings.LastIndexByte(base, '.')
 		return i < 0 || !notPrograms[strings.ToLower(base[i+1:])]
@@ -143,6 +143,14 @@ func readGoProgram(f *file, r *report, bi *debug.BuildInfo, program *finding) er
 		}
 	}
 	program.Properties = append(program.Properties, sbom.Property{Name: "hallmark-scan:go-package", Value: text(bi.Path)})
+	for _, s := range bi.Settings {
+		switch s.Key {
+		case "vcs.revision", "vcs.time", "vcs.modified":
+			if len(s.Value) <= limits.ScanName {
+				program.Properties = append(program.Properties, sbom.Property{Name: "hallmark-scan:" + s.Key, Value: text(s.Value)})
+			}
+		}
+	}
 	std := finding{
 		Group: group, Key: "stdlib", Name: "stdlib", Source: sbom.Observed, Method: method, Scope: sbom.Required, AllDeps: true, Direct: true,
 		Version: strings.TrimPrefix(strings.Fields(bi.GoVersion + " ")[0], "go"),
