@@ -41,6 +41,8 @@ type config struct {
 	pattern        string   // the Go package; "" with a command
 	command        []string // after --
 	product        string   // -product
+	author         string   // -author
+	version        string   // -version
 	tamper         string
 	keys           string
 	keyless        string // folder of a Sigstore instance: -keyless
@@ -93,6 +95,8 @@ func parse(args []string) (*config, error) {
 	flags.StringVar(&c.dir, "C", ".", "the folder of the Go module, or where the command runs")
 	flags.StringVar(&c.out, "o", "dist", "the folder for the release")
 	flags.StringVar(&c.name, "name", "", "the name of the release; default: that of the package or the product")
+	flags.StringVar(&c.author, "author", "", "who releases: the author of the SBOM and the supplier of the program; default: nobody is named")
+	flags.StringVar(&c.version, "version", "", "the version of the program, for the SBOM; default: what the build recorded")
 	flags.StringVar(&c.product, "product", "", "the file that the command makes, relative to -C")
 	flags.StringVar(&c.tamper, "tamper", "", "show an attack being refused: "+strings.Join(attacks, ", "))
 	flags.StringVar(&c.keys, "keys", "", "a folder with a private key for each stage (source.key, build.key, ...); default: keys made for this run and then forgotten")

@@ -300,20 +300,28 @@ func (r *releaser) sbom(ctx context.Context) (string, error) {
 
 func (r *releaser) graph(ctx context.Context) (*sbom.Graph, error) {
 	file := filepath.Join(r.out, r.name)
+	tool := sbom.Tool{Name: "hallmark-release", Version: "1"}
+	var authors []sbom.Party
+	if r.author != "" {
+		authors = []sbom.Party{{Name: r.author}}
+	}
 	if r.pattern != "" {
 		cache, goroot, err := r.goEnv(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return golang.FromBinary(ctx, file, golang.Options{Created: r.epoch, ModCache: cache, Goroot: goroot, Source: r.module(), Local: r.localModules()})
+		return golang.FromBinary(ctx, file, golang.Options{
+			Created: r.epoch, ModCache: cache, Goroot: goroot, Source: r.module(), Local: r.localModules(),
+			Version: r.version, Tool: tool, Authors: authors, Supplier: sbom.Party{Name: r.author},
+		})
 	}
 	// Nobody looked inside what a command made, and the document says so.
-	g := &sbom.Graph{Creation: sbom.Creation{Created: r.epoch, Tool: sbom.Tool{Name: "hallmark-release", Version: "1"}, Phase: "build"}}
+	g := &sbom.Graph{Creation: sbom.Creation{Created: r.epoch, Tool: tool, Authors: authors, Phase: "build"}}
 	a, err := provenance.DigestFile(ctx, file)
 	if err != nil {
 		return nil, err
 	}
-	id := g.Add(sbom.Component{Type: sbom.Application, Name: r.name, Digests: a.Digests, Dependencies: sbom.Unknown})
+	id := g.Add(sbom.Component{Type: sbom.Application, Name: r.name, Version: r.version, Supplier: sbom.Party{Name: r.author}, Digests: a.Digests, Dependencies: sbom.Unknown})
 	g.AddUnknown(sbom.Gap{Component: id, Field: sbom.FieldComponents, Reason: "not-analysed", Detail: "made by a command that this program knows nothing about"})
 	return g, nil
 }
