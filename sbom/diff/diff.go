@@ -210,11 +210,11 @@ func (d *Diff) compare(o, n *sbom.Component) {
 		d.add(kind, o, n, o.Version, n.Version)
 	case contradict(o.Digests, n.Digests):
 		kind := Tampered
-		if o.Version == "" {
+		if !released(o) {
 			kind = ContentChanged
 		}
 		d.add(kind, o, n, differing(o.Digests, n.Digests), differing(n.Digests, o.Digests))
-	case o.Version != "" && len(o.Digests) > 0 && !o.Digests.Matches(n.Digests) && !overlaps(o.Digests, n.Digests):
+	case released(o) && len(o.Digests) > 0 && !o.Digests.Matches(n.Digests) && !overlaps(o.Digests, n.Digests):
 		d.add(DigestLost, o, n, o.Digests.String(), n.Digests.String())
 	}
 	if o.Declared != n.Declared || o.Concluded != n.Concluded {
@@ -243,6 +243,10 @@ func (d *Diff) add(kind Kind, o, n *sbom.Component, from, to string) {
 	}
 	d.Changes = append(d.Changes, c)
 }
+
+// released reports whether a version is the name of one state: not when there
+// is none, and not what Go calls a module of the source tree.
+func released(c *sbom.Component) bool { return c.Version != "" && c.Version != "(devel)" }
 
 func scope(c *sbom.Component) string { return string(cmp.Or(c.Scope, sbom.Required)) }
 
