@@ -196,6 +196,7 @@ func run(args []string, out *os.File) int {
 // formats by the names that users know them by.
 var formats = map[string]sbom.Format{
 	"cyclonedx": sbom.CycloneDX, "cyclonedx-1.4": sbom.CycloneDX14, "cyclonedx-1.5": sbom.CycloneDX15, "cyclonedx-1.6": sbom.CycloneDX16, "cyclonedx-1.7": sbom.CycloneDX17,
+	"cyclonedx-xml-1.4": sbom.CycloneDXXML14, "cyclonedx-xml-1.5": sbom.CycloneDXXML15, "cyclonedx-xml-1.6": sbom.CycloneDXXML16, "cyclonedx-xml-1.7": sbom.CycloneDXXML17,
 	"spdx": sbom.SPDX, "spdx-3": sbom.SPDX3, "spdx-tag-value": sbom.SPDXTagValue,
 }
 
