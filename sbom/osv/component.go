@@ -17,6 +17,7 @@ type query struct {
 	release   string // of the distribution, as OSV writes it; "" when not known or there are none
 	base      string // package URL without version
 	version   string
+	other     string       // another version, where the bill contradicts itself
 	order     vercmp.Order // nil when the ecosystem has none here
 
 	repo, commit string // for GIT ranges
@@ -86,6 +87,12 @@ func queryOf(c *sbom.Component) (q query, ok bool) {
 	slices.Sort(q.names)
 	q.names = slices.Compact(q.names)
 	q.order = vercmp.For(q.ecosystem)
+	// A package URL that names a version with the fix does not hide that the
+	// component has another. Distributions write one version in several ways.
+	if c.Version != "" && p.Version != "" && c.Version != p.Version && distributions[p.Namespace] == "" &&
+		(q.order == nil || !same(q.order, c.Version, p.Version)) {
+		q.other = c.Version
+	}
 	return q, true
 }
 

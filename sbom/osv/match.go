@@ -110,6 +110,13 @@ func (m *matcher) component(c *sbom.Component) error {
 			continue
 		}
 		is, entries, why := m.judge(&q, r)
+		if q.other != "" {
+			// The bill says two versions. One that is affected is enough.
+			o := q
+			o.version = q.other
+			is2, entries2, why2 := m.judge(&o, r)
+			is, entries, why = is || is2, append(entries, entries2...), cmp.Or(why, why2)
+		}
 		switch {
 		case is:
 			hits = append(hits, hit{r, entries})
@@ -405,8 +412,7 @@ const maxCommits = 1000
 // merge makes one vulnerability of the records that are aliases of each other.
 func (m *matcher) merge(c *sbom.Component, q *query, hits []hit) {
 	group := make([]int, len(hits)) // a forest: where each one's group is
-	var find func(i int) int
-	find = func(i int) int {
+	find := func(i int) int {
 		for group[i] != i {
 			group[i] = group[group[i]]
 			i = group[i]

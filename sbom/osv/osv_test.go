@@ -274,6 +274,8 @@ func TestUnreadableRecordsAreFindings(t *testing.T) {
 		"edge30 null entry": `{"id":"X","modified":"2026-02-01T00:00:00Z","affected":[null]}`,
 		"edge31 deep":       strings.Repeat("[", 100000),
 		"unknown event":     rec("X", "npm", "a", `"ranges":[{"type":"SEMVER","events":[{"Introduced":"0"}]}]`),
+		"no package":        `{"id":"X","modified":"2026-02-01T00:00:00Z","affected":[{"versions":["1"]}]}`,
+		"purl only":         `{"id":"X","modified":"2026-02-01T00:00:00Z","affected":[{"package":{"purl":"pkg:npm/a"},"versions":["1"]}]}`,
 		"wrong kind":        `{"id":7,"modified":"2026-02-01T00:00:00Z"}`,
 		"bad withdrawn":     strings.Replace(good, `"id"`, `"withdrawn":"yes","id"`, 1),
 	} {
@@ -352,6 +354,23 @@ func TestWhatNeedNotBeJudged(t *testing.T) {
 	g.Add(sbom.Component{Name: "evil"})
 	if match(t, db, g).Report(osv.ReportOptions{}).Err() == nil {
 		t.Error("a library that cannot be looked up passed")
+	}
+}
+
+// A bill that says two versions of one component hides nothing by it.
+func TestTwoVersions(t *testing.T) {
+	db := open(t, map[string]string{"V-1": rec("V-1", "npm", "a", ranges("SEMVER", "introduced=0", "fixed=1.2.0"))})
+	for _, tt := range []struct{ url, version, want string }{
+		{"1.2.0", "1.0.0", "V-1"}, {"1.0.0", "1.2.0", "V-1"}, {"1.2.0", "v1.2.0", ""}, {"1.2.0", "1.2.1", ""}, {"1.2.0", "latest", osv.ReasonNoOrder},
+	} {
+		g := &sbom.Graph{}
+		root := g.Add(sbom.Component{Type: sbom.Application, Name: "app"})
+		if err := g.Relate(root, sbom.DependsOn, g.Add(sbom.Component{Name: "a", Version: tt.version, PURL: "pkg:npm/a@" + tt.url})); err != nil {
+			t.Fatal(err)
+		}
+		if got := outcome(t, match(t, db, g)); got != tt.want {
+			t.Errorf("%s and %s: want %q, found %q", tt.url, tt.version, tt.want, got)
+		}
 	}
 }
 

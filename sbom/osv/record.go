@@ -113,6 +113,15 @@ func parseRecord(data []byte) (*record, error) {
 	if r.ID == "" || len(r.ID) > maxID {
 		return nil, fmt.Errorf("want an id of 1 to %d bytes, found %d", maxID, len(r.ID))
 	}
+	for i := range r.Affected {
+		// What could never be found by what it is about is not passed over.
+		a := &r.Affected[i]
+		named := a.Ecosystem != "" && a.Name != ""
+		git := slices.ContainsFunc(a.Ranges, func(g eventRange) bool { return g.Type == "GIT" && g.Repo != "" })
+		if !named && !git {
+			return nil, fmt.Errorf("affected[%d] names neither a package of an ecosystem nor a repository", i)
+		}
+	}
 	r.Aliases = slices.DeleteFunc(r.Aliases, func(s string) bool { return s == "" || len(s) > maxID })
 	if r.Modified, err = time.Parse(time.RFC3339, modified); err != nil {
 		return nil, fmt.Errorf("modified %.40q is not a time (RFC 3339)", modified)
