@@ -94,6 +94,7 @@ type genFile struct {
 	uri           string
 	of            *genStatement
 	noMedia       bool
+	link          bool
 }
 
 func (f genFile) descriptor(s *genStatement) provenance.ResourceDescriptor {
@@ -109,6 +110,9 @@ func (f genFile) descriptor(s *genStatement) provenance.ResourceDescriptor {
 	d256 := provenance.MustDigest("sha256:" + hex.EncodeToString(h256[:]))
 	d512 := provenance.MustDigest("sha512:" + hex.EncodeToString(h512[:]))
 	d := provenance.ResourceDescriptor{Name: f.name, URI: f.uri}
+	if f.link {
+		d.Annotations = map[string]any{"link": f.content}
+	}
 	switch f.digests {
 	case "both":
 		d.Digest = provenance.DigestSet{d256, d512}
@@ -897,7 +901,7 @@ func (g *generator) harm() {
 		return
 	}
 	c := st.copy()
-	kind := g.n(28)
+	kind := g.n(32)
 	g.c.hostile = append(g.c.hostile, fmt.Sprint(kind, " ", st.typ))
 	switch kind {
 	case 0: // a material swapped for another
@@ -987,6 +991,56 @@ func (g *generator) harm() {
 		return
 	case 24, 25, 26, 27: // another list of packages
 		g.harmPackages(kind, c)
+	case 28: // a symbolic link in the place of a file, here or wherever the file is used
+		f := &c.products[g.n(len(c.products))]
+		both := g.p(30)
+		content := f.content
+		if f.link = true; both {
+			file := *f
+			file.link = false
+			c.products = append(c.products, file)
+		}
+		if g.p(70) {
+			for _, other := range slices.Clone(g.c.evidence) {
+				if other == st {
+					continue
+				}
+				d := other.copy()
+				for _, list := range []*[]genFile{&d.materials, &d.products} {
+					for i := range *list {
+						if (*list)[i].content == content && (*list)[i].of == nil {
+							if file := (*list)[i]; both {
+								*list = append(*list, file)
+							}
+							(*list)[i].link = true
+						}
+					}
+				}
+				g.replace(other, d)
+			}
+		}
+	case 29, 30, 31: // done again and again, not always as well
+		for i := range 2 + g.n(2) {
+			c := st.copy()
+			c.note = fmt.Sprint("again ", i)
+			switch g.n(5) {
+			case 1:
+				c.components = nil
+			case 2:
+				c.start, c.end = c.start.Add(-time.Duration(24*i)*time.Hour), c.end.Add(-time.Duration(24*i)*time.Hour)
+				if st.end.IsZero() {
+					c.start, c.end = time.Time{}, time.Time{}
+				}
+			case 3:
+				c.keys = []string{one(g.choices, genPeople)}
+			case 4:
+				if len(c.materials) > 0 {
+					c.materials = c.materials[1:]
+				}
+			}
+			g.c.evidence = append(g.c.evidence, c)
+		}
+		return
 	case 23: // signed once more by the first of them, and by an outsider
 		c.keys = append(c.keys, c.keys[0], "mallory")
 	}

@@ -23,12 +23,13 @@ import (
 
 // refResource is a resource with its digests under accepted algorithms (section 1).
 type refResource struct {
+	link             bool
 	name, uri, media string
 	digests          map[provenance.Algorithm]string
 }
 
 func (r *refResource) key() string {
-	s := r.name + "\x00" + r.uri
+	s := fmt.Sprint(r.link, "\x00", r.name, "\x00", r.uri)
 	for _, a := range slices.Sorted(maps.Keys(r.digests)) {
 		s += "\x00" + string(a) + ":" + r.digests[a]
 	}
@@ -64,7 +65,7 @@ func (r *refResource) matches(o *refResource) bool {
 			common++
 		}
 	}
-	return common > 0
+	return common > 0 && r.link == o.link
 }
 
 type refStatement struct {
@@ -222,6 +223,7 @@ func (r *reference) accepted(a provenance.Algorithm) bool {
 
 func (r *reference) resource(d provenance.ResourceDescriptor) *refResource {
 	out := &refResource{name: d.Name, uri: d.URI, media: d.MediaType, digests: map[provenance.Algorithm]string{}}
+	_, out.link = d.Annotations["link"].(string)
 	for _, x := range d.Digest {
 		if r.accepted(x.Algorithm()) {
 			out.digests[x.Algorithm()] = x.Value()
