@@ -156,3 +156,35 @@ func TestAttackJunkSignatures(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is skipped, the one statement that helps is found: of a stage that
+// lists an input, or that must have come before, or that a rule looks at.
+func TestAttackRepeatedStagesHold(t *testing.T) {
+	for k := range 6 {
+		p := nightlyPolicy()
+		p.Stages["build"].Inputs = []string{"locked"}
+		p.Inputs = map[string]verify.Input{"locked": {ListedBy: "scan"}}
+		ev := nightly(6, "lib")
+		pass(t, p, "app", append(ev, signed(statement(typeScan, files("app", "lib"), map[string]any{"night": k}), "scn"))...)
+
+		p = nightlyPolicy()
+		p.Stages["build"].After = []string{"note"}
+		p.Stages["note"] = &verify.Stage{About: []verify.About{{Stage: "build"}}, Requires: []verify.Requirement{{Type: typeScan, Signers: []string{"scn"}}}}
+		listed := statement(typeScan, files("app"), map[string]any{"note": k})
+		m := provenance.ResourceDescriptor{Name: "note", Digest: provenance.DigestSet{listed.Digest()}, MediaType: verify.StatementMediaType}
+		pass(t, p, "app", append(nightly(6)[1:], signed(built([]provenance.ResourceDescriptor{m}, files("app")), "bld"), signed(listed, "scn"))...)
+
+		p = nightlyPolicy()
+		p.Rules = []verify.Rule{{Separate: []string{"build", "scan"}}}
+		p.Stages["scan"].Requires[0].Signers = []string{"bld", "tst"}
+		ev = [][]byte{signed(built(nil, files("app")), "bld"), signed(statement(typeTest, files("app"), map[string]any{}), "tst")}
+		for i := range 6 {
+			who := "bld"
+			if i == k {
+				who = "tst"
+			}
+			ev = append(ev, signed(statement(typeScan, files("app"), map[string]any{"night": i}), who))
+		}
+		pass(t, p, "app", ev...)
+	}
+}

@@ -271,3 +271,19 @@ func TestAttackRawPolicyKey(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestAttackJunkEnvelopeChangesReason: a statement that was opened is not
+// rejected as well because somebody put it into an envelope of his own.
+func TestAttackJunkEnvelopeChangesReason(t *testing.T) {
+	p := policy("package", map[string]*verify.Stage{
+		"build":   {Requires: requires("bld")},
+		"package": {Requires: requires("pkg"), From: []verify.Flow{{Stage: "build"}}},
+	}, "bld", "pkg")
+	build := built(nil, files("app"))
+	ev := [][]byte{signed(build, "pkg"), signed(built(files("app"), files("app.tar")), "pkg")}
+	want := refused(t, verify.ReasonUnaccounted, p, "app.tar", ev...)
+	got := refused(t, verify.ReasonUnaccounted, p, "app.tar", append(ev, signed(build, "mallory"))...)
+	if got.Findings[0] != want.Findings[0] {
+		t.Errorf("junk changes the finding to\n%+v\nfrom\n%+v", got.Findings[0], want.Findings[0])
+	}
+}

@@ -3,6 +3,8 @@ package verify
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,8 +98,7 @@ func (s *solver) find(d provenance.Digest) ([]*candidate, error) {
 // admit opens attestations and returns the candidates among them, ordered by
 // statement digest, and the rejections, ordered by message.
 func (s *solver) admit(found []pending) ([]*candidate, []*RejectedError, error) {
-	var list []*candidate
-	var rejected []*RejectedError
+	var list, bad []*candidate
 	for i := range found {
 		if err := s.ctx.Err(); err != nil {
 			return nil, nil, err
@@ -114,20 +115,31 @@ func (s *solver) admit(found []pending) ([]*candidate, []*RejectedError, error) 
 				return nil, nil, &limitError{fmt.Sprintf("more than %d signatures to check", limits.SignatureTries)}
 			}
 			if o.rejected != nil {
-				c = &candidate{opened: *o}
+				// Of what it claims to be.
+				sum := sha256.Sum256(o.rejected.UnverifiedPayload)
+				if c = (&candidate{opened: *o}); o.rejected.UnverifiedPayload != nil {
+					c.id, _ = provenance.NewDigest(provenance.SHA256, hex.EncodeToString(sum[:]))
+				}
 			} else {
 				c = s.merge(o)
 			}
 			s.raw[sum] = c
 		}
 		if c.opened.rejected != nil {
-			rejected = append(rejected, c.opened.rejected)
+			bad = append(bad, c)
 		} else {
 			list = append(list, c)
 		}
 	}
 	slices.SortFunc(list, func(a, b *candidate) int { return a.id.Compare(b.id) })
 	list = slices.Compact(list)
+	// A statement that was opened is not rejected in another envelope.
+	var rejected []*RejectedError
+	for _, c := range bad {
+		if s.byID[c.id] == nil {
+			rejected = append(rejected, c.opened.rejected)
+		}
+	}
 	slices.SortFunc(rejected, func(a, b *RejectedError) int {
 		if c := strings.Compare(string(a.Reason), string(b.Reason)); c != 0 {
 			return c
