@@ -69,7 +69,8 @@ func Profiles() []Profile {
 // Options says what a profile wants to know and a graph does not hold.
 type Options struct {
 	// Spec is the format of the document that the graph is or will be written
-	// in: "CycloneDX 1.6", "SPDX 2.3". BSI21 allows CycloneDX from 1.6 and SPDX
+	// in, as [sbom.Format.String] names it or without the encoding: "CycloneDX
+	// 1.6 JSON", "SPDX 2.3". BSI21 allows CycloneDX from 1.6 and SPDX
 	// from 3.0.1 on; with "" it finds that nobody said.
 	Spec string
 }
@@ -384,7 +385,8 @@ func refers(c *sbom.Component, kinds ...string) bool {
 
 // allowedByBSI compares the version of a format: "CycloneDX 1.6".
 func allowedByBSI(spec string) bool {
-	name, version, _ := strings.Cut(spec, " ")
+	words := append(strings.Split(spec, " "), "", "")
+	name, version := words[0], words[1]
 	var least [3]int
 	switch name {
 	case "CycloneDX":

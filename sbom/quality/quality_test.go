@@ -171,7 +171,8 @@ func TestWhatIsMissing(t *testing.T) {
 
 func TestFormatByBSI(t *testing.T) {
 	for spec, ok := range map[string]bool{
-		"": false, "CycloneDX": false, "CycloneDX 1.5": false, "CycloneDX 1.6": true, "CycloneDX 1.7": true, "CycloneDX 1.10": true, "CycloneDX 2.0": true,
+		"": false, "CycloneDX": false, "CycloneDX 1.5": false, "CycloneDX 1.6": true, sbom.CycloneDX.String(): true, sbom.CycloneDX15.String(): false, sbom.CycloneDXXML17.String(): true,
+		sbom.SPDX.String(): false, sbom.SPDX3.String(): true, sbom.SPDXTagValue.String(): false, "CycloneDX 1.7": true, "CycloneDX 1.10": true, "CycloneDX 2.0": true,
 		"SPDX 2.3": false, "SPDX 3.0": false, "SPDX 3.0.1": true, "SPDX 3.1": true, "SPDX 3.x": false, "SPDX 3.0.1.1": false,
 		"SPDX 99999.0": false, "cyclonedx 1.6": false, "Other 9.9": false,
 	} {

@@ -91,7 +91,7 @@ func Unknowable(reason string) bool { return slices.Contains(unknowable, reason)
 var unknowable = []string{
 	// Package sbom/golang: what is in no file of a module and in no record of
 	// the build.
-	"no-licence-file", "licence-text", "no-copyright-notice", "no-supplier", "no-go-mod", "no-linked-list", "cgo", "embedded-files",
+	"no-licence-file", "licence-text", "no-copyright-notice", "no-supplier", "no-go-mod", "no-linked-list", "cgo", "embedded-files", "embedded-files",
 	"no-distribution", "no-origin",
 	// Packages sbom/scan and sbom/syft: what no lock file and no metadata has.
 	"scanned", "metadata-only", "no-package-url", "no-licence", "no-digest", "not-installed", "not-packed", "unresolved-dependency", "no-exact-version",
