@@ -264,9 +264,13 @@ func writeCycloneDX(d *document, w io.Writer, serial string, v cdxVersion) error
 	if list := c.compositions(); len(list) > 0 && (d.kept == nil || !d.kept.repeats(d, "compositions")) {
 		j.member("compositions", list)
 	}
+	formulation := c.formulation()
+	if formulation != nil {
+		j.member("formulation", formulation)
+	}
 	if d.kept != nil {
 		for _, m := range d.kept.members {
-			if d.kept.repeats(d, m.name) {
+			if d.kept.repeats(d, m.name) && (m.name != "formulation" || formulation == nil) {
 				j.member(m.name, m.raw)
 			}
 		}

@@ -100,6 +100,9 @@ func (g *Graph) Write(w io.Writer, f Format) ([]Loss, error) {
 		return nil, err
 	}
 	d.loseOrigin()
+	if g.Build != nil && (e.family != CycloneDX || !e.json || e.version < "1.5") {
+		d.lose("", "build", e.name+" has no formulation", false)
+	}
 	for _, id := range changed {
 		if d.losses == nil {
 			d.losses = make(map[lossKey][]string)

@@ -236,6 +236,7 @@ type Tool struct {
 // A Graph is not safe for concurrent use.
 type Graph struct {
 	Creation Creation
+	Build    *Build // how the root was made; nil when nobody said
 
 	root       string
 	components []*Component

@@ -20,7 +20,7 @@ import (
 func (g *Graph) Merge(other *Graph) {
 	empty := len(g.components) == 0
 	if empty {
-		g.Creation = other.Creation
+		g.Creation, g.Build = other.Creation, other.Build
 	}
 	byPURL := make(map[string][]*Component)
 	byDigest := make(map[provenance.Digest][]*Component)

@@ -37,6 +37,7 @@ func (g *Graph) Query(pattern string) ([]*Component, error) {
 // The subset shares nothing with g, and has the same IDs.
 func (g *Graph) Subset(keep func(*Component) bool) *Graph {
 	s := g.only(g.root, keep)
+	s.Build = g.Build
 	if n := len(g.components) - len(s.components); n > 0 {
 		s.AddUnknown(Gap{Field: FieldComponents, Reason: ReasonLeftOut, Detail: fmt.Sprintf("%d components of the whole are not in this subset", n)})
 	}

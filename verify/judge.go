@@ -368,6 +368,9 @@ func (s *solver) lists(st *stage, m *provenance.ResourceDescriptor, memo map[*st
 				add(c.materials)
 				if c.vs != nil && predicate.IsSBOM(c.vs.statement.PredicateType()) {
 					if doc, err := strictjson.Decode(c.vs.statement.Predicate(), 0); err == nil {
+						if top, ok := doc.(map[string]any); ok {
+							delete(top, "formulation") // what a build used is not what is in its product
+						}
 						sbomDigests(doc, func(d provenance.Digest) { set[d] = true })
 					}
 				}
