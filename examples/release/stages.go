@@ -311,7 +311,7 @@ func (r *releaser) graph(ctx context.Context) (*sbom.Graph, error) {
 			return nil, err
 		}
 		return golang.FromBinary(ctx, file, golang.Options{
-			Created: r.epoch, ModCache: cache, Goroot: goroot, Source: r.module(), Local: r.localModules(),
+			Created: r.epoch, ModCache: cache, Goroot: goroot, Source: r.module(), Licences: r.work, Local: r.localModules(),
 			Version: r.version, Tool: tool, Authors: authors, Supplier: sbom.Party{Name: r.author},
 		})
 	}

@@ -87,6 +87,10 @@ type Options struct {
 	// (hashes that a vendored build leaves out of the binary) and licence.
 	Source string
 
+	// Licences is the folder whose licence files apply to the main module when
+	// its own folder has none: the top of a repository with several modules.
+	Licences string
+
 	// Local are the folders of modules that the build took from the source
 	// tree, through a workspace or a replace directive, by module path: what
 	// go.sum has no hash of. They get the dirHash of the folder.
@@ -213,6 +217,9 @@ func (b *builder) readMain(ctx context.Context) error {
 	case b.o.Source != "":
 		b.source = "the source folder"
 		b.main = content{goMod: readGoMod(b.o.Source, main.Path), licences: licenceFilesOf(b.o.Source)}
+		if len(b.main.licences) == 0 && b.o.Licences != "" {
+			b.source, b.main.licences = "the folder of licences", licenceFilesOf(b.o.Licences)
+		}
 		b.main.embeds = embedsOf(b.o.Source, b.packages[main.Path], main.Path)
 		b.sums = readGoSum(b.o.Source)
 	case b.o.ModCache != "" && main.Sum != "":

@@ -543,6 +543,21 @@ func ExampleFromBinary() {
 	// Output: no such program
 }
 
+// TestLicencesElsewhere builds in a folder without a licence, below one that has it.
+func TestLicencesElsewhere(t *testing.T) {
+	src, bin := build(t, nil)
+	top := t.TempDir()
+	if err := os.Rename(filepath.Join(src, "LICENSE"), filepath.Join(top, "LICENSE")); err != nil {
+		t.Fatal(err)
+	}
+	if r := scan(t, bin, Options{Source: src}).Root(); len(r.Copyright) != 0 {
+		t.Errorf("copyright %q of nowhere", r.Copyright)
+	}
+	if r := scan(t, bin, Options{Source: src, Licences: top}).Root(); len(r.Copyright) != 1 {
+		t.Errorf("copyright %q, want that of the folder above", r.Copyright)
+	}
+}
+
 // TestLinked checks which packages are said to be linked, and what they embed.
 func TestLinked(t *testing.T) {
 	src, bin := build(t, map[string]string{

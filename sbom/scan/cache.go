@@ -36,7 +36,7 @@ func (o *Options) cacheKey(l *layer) string {
 
 func (o *Options) usesCache() bool {
 	// A function cannot be part of a key.
-	return o.Cache != "" && o.Exclude == nil
+	return o.Cache != "" && o.Exclude == nil && o.Files == nil
 }
 
 func (o *Options) cachePath(key string) string {

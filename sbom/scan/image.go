@@ -722,14 +722,25 @@ func (s *layerScan) entry(ctx context.Context, p string, h *tar.Header, r io.Rea
 		return nil
 	}
 	a := find(s.list, p)
+	f := &file{path: p, size: h.Size, r: r, hash: s.o.Digests}
+	wanted := s.o.Files != nil && (a == nil || a.program) && s.o.Files(p)
 	if a == nil || a.program && h.Mode&0o111 == 0 {
+		if wanted {
+			return anyFile.analyse(ctx, f)
+		}
 		return nil
 	}
-	f := &file{path: p, size: h.Size, r: r, hash: s.o.Digests}
 	if a.random && h.Size <= a.limit {
 		head := make([]byte, min(h.Size, 4))
-		if _, err := io.ReadFull(r, head); err != nil || a.program && !isProgram(head) {
-			return nil // an error shows again with the next header
+		if _, err := io.ReadFull(r, head); err != nil {
+			return nil // it shows again with the next header
+		}
+		if a.program && !isProgram(head) {
+			if wanted {
+				f.r = io.MultiReader(bytes.NewReader(head), r)
+				return anyFile.analyse(ctx, f)
+			}
+			return nil
 		}
 		if h.Size > limits.ScanProgram {
 			rep.Analyser = a.name
@@ -738,7 +749,7 @@ func (s *layerScan) entry(ctx context.Context, p string, h *tar.Header, r io.Rea
 		}
 		s.big.Lock()
 		defer s.big.Unlock()
-		data, sum, err := s.big.hold(head, r, h.Size, a.program, a.program && s.o.Digests)
+		data, sum, err := s.big.hold(head, r, h.Size, a.program, a.program && (s.o.Digests || wanted))
 		if err != nil {
 			return nil
 		}
@@ -747,6 +758,9 @@ func (s *layerScan) entry(ctx context.Context, p string, h *tar.Header, r io.Rea
 		if data.missed && (rep == nil || len(rep.Findings) == 0) {
 			rep = &report{Path: p, Analyser: a.name}
 			rep.gap(sbom.FieldComponents, ReasonLimit, "a large program that keeps its list of modules among its constants")
+		}
+		if rep == nil && wanted {
+			rep = anyFile.analyse(ctx, f)
 		}
 		return rep
 	}

@@ -35,6 +35,31 @@ var programs = analyser{
 	read: readProgram,
 }
 
+// anyFile lists a file by its content alone. It is not among the analysers: the
+// caller says which files are his (Options.Files).
+var anyFile = analyser{
+	name: "file", version: 1, limit: limits.ArchiveBytes,
+	read: func(_ context.Context, f *file, r *report) error {
+		g := finding{Group: "file", Key: f.path, Type: sbom.File, Name: f.path, Source: sbom.Observed, Method: "file", Scope: sbom.Required}
+		sum := f.sum
+		if sum == "" {
+			h := sha256.New()
+			n, err := io.Copy(h, io.LimitReader(f.r, f.size+1))
+			if err == nil && n != f.size {
+				err = fmt.Errorf("want %d bytes, found another number", f.size)
+			}
+			if err != nil {
+				return errors.Join(err, r.add(g))
+			}
+			sum = hex.EncodeToString(h.Sum(nil))
+		}
+		if err := g.hashed(sum); err != nil {
+			return err
+		}
+		return r.add(g)
+	},
+}
+
 // notPrograms are extensions of what no linker makes. Files with others are
 // looked at if they may be executed.
 var notPrograms = set(`js mjs cjs jsx ts tsx mts cts map json json5 jsonc md markdown txt rst adoc html htm xhtml css scss sass less styl

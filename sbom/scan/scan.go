@@ -58,6 +58,13 @@ type Options struct {
 	// without node_modules.
 	Packed bool
 
+	// Files, if set, is asked for every regular file that is none of the above,
+	// by its path as in Exclude, whether to list it as a component of its own,
+	// with its SHA-256: what is shipped beside packages, such as firmware, data,
+	// or programs that say nothing about themselves. It is called from several
+	// goroutines. Results are not cached then.
+	Files func(path string) bool
+
 	// Platform chooses an image out of an index: "linux/arm64". "" is the
 	// only image; if there are several, the one for linux/amd64.
 	Platform string

@@ -694,3 +694,45 @@ func TestOptions(t *testing.T) {
 		t.Errorf("progress ended with %d entries", seen)
 	}
 }
+
+// TestFiles lists files that no analyser knows, in a directory and in an image.
+func TestFiles(t *testing.T) {
+	files := map[string]string{"fw/boot.bin": "boot", "tool": "#!/bin/sh\n", "go.mod": "module m", "no/x": "x", "odd\tname.bin": "odd", "lib.so": "\x7fELF not one"}
+	o := Options{Created: created, Name: "tree", Files: func(p string) bool { return !strings.HasPrefix(p, "no/") }}
+	dir := write(t, files)
+	if err := os.Chmod(filepath.Join(dir, "tool"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "lib.so"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	inDir, err := Dir(context.Background(), dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for name, content := range files {
+		list = append(list, name+"="+content)
+	}
+	inImage := scanImage(t, tarFile(t, layout(gz(tarOf(list...)))), o)
+	for where, g := range map[string]*sbom.Graph{"directory": inDir, "image": inImage} {
+		for name, content := range files {
+			var found []*sbom.Component
+			for _, c := range g.Components() {
+				if c.Type == sbom.File && c.Name == strings.ReplaceAll(name, "\t", " ") {
+					found = append(found, c)
+				}
+			}
+			if name == "go.mod" || name == "no/x" {
+				if len(found) > 0 {
+					t.Errorf("%s: %s is listed", where, name)
+				}
+			} else if len(found) != 1 || len(found[0].Digests) != 1 || found[0].Digests[0].Value() != sha([]byte(content)) {
+				t.Errorf("%s: %s: %+v", where, name, found)
+			}
+		}
+		if len(g.FindPURL("pkg:golang/m")) != 1 {
+			t.Errorf("%s: packages are not listed any more", where)
+		}
+	}
+}

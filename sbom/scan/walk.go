@@ -190,6 +190,8 @@ func (w *walk) directory(t task) ([]task, *report) {
 		case typ == 0:
 			if a := find(w.list, p); a != nil {
 				tasks = append(tasks, task{path: p, a: a})
+			} else if w.o.Files != nil && w.o.Files(p) {
+				tasks = append(tasks, task{path: p, a: &anyFile})
 			}
 		case typ == fs.ModeSymlink && links:
 			// What is linked is found where it is; who depends on it is known
@@ -232,11 +234,17 @@ func (w *walk) file(ctx context.Context, t task) *report {
 		return bad(ReasonUnreadable, cause(err))
 	}
 	defer f.Close()
-	if t.a.program && !mayRun(info, t.path) {
-		return nil
+	in := &file{path: t.path, size: info.Size(), r: &reader{f, w}, at: f, hash: w.o.Digests}
+	var rep *report
+	if !t.a.program || mayRun(info, t.path) {
+		w.read.Add(1)
+		rep = t.a.analyse(ctx, in)
 	}
-	w.read.Add(1)
-	return t.a.analyse(ctx, &file{path: t.path, size: info.Size(), r: &reader{f, w}, at: f, hash: w.o.Digests})
+	if t.a.program && rep == nil && w.o.Files != nil && w.o.Files(t.path) {
+		in.r = &reader{f, w} // programs are read at random places
+		rep = anyFile.analyse(ctx, in)
+	}
+	return rep
 }
 
 // A reader marks errors of the file system as such and ends with the walk.
