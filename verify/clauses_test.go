@@ -330,3 +330,31 @@ func TestPackageHasNoTimeAndNoSigner(t *testing.T) {
 	p.Rules = []verify.Rule{{Separate: []string{"build", "package"}}}
 	policyError(t, verify.PolicyField, p)
 }
+
+// F3 is about what was chosen: that something could have come from a stage, by
+// a statement that cannot be chosen, is not enough.
+func TestF3_FlowOfTheChoice(t *testing.T) {
+	p := policy("release", map[string]*verify.Stage{
+		"other":   {Requires: requires("oth")},
+		"build":   {Requires: requires("bld")},
+		"pack":    {Requires: requires("pkg"), From: []verify.Flow{{Stage: "build"}}},
+		"docs":    {Requires: requires("doc"), From: []verify.Flow{{Stage: "build"}, {Stage: "other", Optional: true}}},
+		"release": {Requires: requires("rel"), From: []verify.Flow{{Stage: "pack"}, {Stage: "docs"}}},
+	}, "oth", "bld", "pkg", "doc", "rel")
+	ev := [][]byte{signed(built(nil, files("notes")), "oth"), signed(built(nil, files("app")), "bld"), signed(built(nil, files("notes", "x")), "bld"),
+		signed(built(files("app"), files("app.tar")), "pkg"), signed(built(files("notes"), files("docs.tar")), "doc"),
+		signed(built(files("app.tar", "docs.tar"), files("release")), "rel")}
+	refused(t, verify.ReasonNoFlow, p, "release", ev...)
+	pass(t, p, "release", append(ev, signed(built(nil, files("app", "notes")), "bld"))...)
+}
+
+// Section 4: a person who says the same twice is one vote, also where others
+// could have been counted and disagree.
+func TestRunCountsAPersonOnce(t *testing.T) {
+	p := policy("build", map[string]*verify.Stage{"build": {Requires: []verify.Requirement{
+		{Type: typeSLSA, Signers: []string{"ann", "bob"}, Threshold: 2, AgreeOnMaterials: true}}, Inputs: []string{"any"}}}, "ann", "bob")
+	p.Inputs = map[string]verify.Input{"any": {URI: "**"}}
+	ann, again := signed(built(files("lib"), files("app")), "ann"), signed(built(files("lib"), files("app", "log")), "ann")
+	refused(t, verify.ReasonDisagreement, p, "app", ann, again, signed(built(files("evil"), files("app")), "bob"))
+	pass(t, p, "app", ann, again, signed(built(files("lib"), files("app", "log2")), "bob"))
+}
