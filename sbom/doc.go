@@ -10,6 +10,11 @@
 //	doc, err := g.Encode(sbom.CycloneDX)
 //	st, err := sbom.Statement(subjects, doc, sbom.CycloneDX) // to be signed
 //
+// What to do with bills is in packages of their own: sbom/diff compares and
+// reconciles them, sbom/account holds one against every byte of an artifact,
+// sbom/assembly makes that of a product out of those of its parts, sbom/jsf
+// signs a document, and sbom/gate says which gates judge one.
+//
 // # Where each field comes from
 //
 // Every field of a component can carry [Evidence]: whether it was observed (in

@@ -215,7 +215,7 @@ func (p *program) diff(oldFile, newFile string) error {
 			}
 			return plain
 		})
-		fmt.Fprintf(p.out, "%d changes, %d components the same\n", len(d.Changes), d.Same)
+		fmt.Fprintf(p.out, "changes: %d; components in which nothing changed: %d\n", len(d.Changes), d.Same)
 	}
 	if err == nil && d.Has(kinds...) {
 		return errFound
