@@ -153,7 +153,8 @@ type cdxReader struct {
 	all   map[string]bool   // every bom-ref of the document, once it is asked for
 	later []Relationship    // contains and built-with, by reference
 
-	rooted bool
+	rooted   bool
+	streamed bool // nothing is kept
 }
 
 func newCDXReader(v cdxVersion, json bool, doc []byte) *cdxReader {

@@ -51,7 +51,7 @@ func detectXML(doc []byte) (Format, error) {
 	if len(doc) > limits.Statement {
 		return "", errorf(ReasonLimit, "more than %d bytes", limits.Statement)
 	}
-	r := newXMLReader(doc)
+	r := newXMLReader(bytes.NewReader(doc))
 	for {
 		t, err := r.token()
 		if err != nil {
@@ -337,28 +337,37 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 	if len(doc) > limits.Statement {
 		return nil, errorf(ReasonLimit, "more than %d bytes", limits.Statement)
 	}
+	r := newCDXReader(v, false, nil)
+	r.all = make(map[string]bool)
+	if err := r.xml(bytes.NewReader(doc), v, r.componentNode); err != nil {
+		return nil, err
+	}
+	return r.g, nil
+}
+
+// xml reads a document, and its components with component; metadata.component
+// and those inside others are read by componentNode.
+func (r *cdxReader) xml(doc io.Reader, v cdxVersion, component func(n *xmlNode, parent string) error) error {
 	x := newXMLReader(doc)
 	x.space = cdxSpace + v.String()
 	start, err := x.next()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if start == nil || start.Name.Local != "bom" || start.Name.Space != x.space {
-		return nil, x.errorf("want the element bom of CycloneDX %s", v)
+		return x.errorf("want the element bom of CycloneDX %s", v)
 	}
 	bom, err := x.open(start)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	rules, err := xmlrules.Load(v.String())
 	if err != nil {
-		return nil, errorf(ReasonFormat, "%v", err)
+		return errorf(ReasonFormat, "%v", err)
 	}
 	if err := rules.Attrs(ruled{bom}, "/bom"); err != nil {
-		return nil, ruleError(err)
+		return ruleError(err)
 	}
-	r := newCDXReader(v, false, nil)
-	r.all = make(map[string]bool)
 	var order []string
 	if id, ok := strings.CutPrefix(bom.attr("serialNumber"), "urn:uuid:"); ok {
 		r.o.link = "urn:cdx:" + id + "/" + cmp.Or(bom.attr("version"), "1")
@@ -369,7 +378,7 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 	for {
 		s, err := x.next()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if s == nil {
 			break
@@ -379,16 +388,16 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 		if s.Name.Space != x.space {
 			order = append(order, "*")
 		} else if order = append(order, name); len(order) > 64 {
-			return nil, x.errorf("/bom: too many elements")
+			return x.errorf("/bom: too many elements")
 		}
 		if err := rules.Order("/bom", order); err != nil {
-			return nil, x.errorf("/bom: %v", err)
+			return x.errorf("/bom: %v", err)
 		}
 		switch {
 		case s.Name.Space != x.space:
 			n, err := x.node(s)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if n.name == "Signature" {
 				r.o.dropped = append(r.o.dropped, "signature")
@@ -399,7 +408,7 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 			for {
 				k, err := x.next()
 				if err != nil {
-					return nil, err
+					return err
 				}
 				if k == nil {
 					break
@@ -407,25 +416,25 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 				x.nodes = 0
 				n, err := x.node(k)
 				if err != nil {
-					return nil, err
+					return err
 				}
 				if n.space != "" {
 					continue
 				}
 				if t := rules.Kid(rules.Kid("/bom", name), n.name); t == "" {
-					return nil, bad(n, "the format has no such element here")
+					return bad(n, "the format has no such element here")
 				} else if err := rules.Check(ruled{n}, t); err != nil {
-					return nil, ruleError(err)
+					return ruleError(err)
 				}
-				if err := r.componentNode(n, ""); err != nil {
-					return nil, err
+				if err := component(n, ""); err != nil {
+					return err
 				}
 			}
 		case name == "dependencies":
 			for {
 				k, err := x.next()
 				if err != nil {
-					return nil, err
+					return err
 				}
 				if k == nil {
 					break
@@ -433,29 +442,31 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 				x.nodes = 0
 				n, err := x.node(k)
 				if err != nil {
-					return nil, err
+					return err
 				}
 				if n.space != "" {
 					continue
 				}
 				if t := rules.Kid(rules.Kid("/bom", name), n.name); t == "" {
-					return nil, bad(n, "the format has no such element here")
+					return bad(n, "the format has no such element here")
 				} else if err := rules.Check(ruled{n}, t); err != nil {
-					return nil, ruleError(err)
+					return ruleError(err)
 				}
 				d, err := dependency(n)
 				if err != nil {
-					return nil, err
+					return err
 				}
-				deps = append(deps, d)
+				if !r.streamed {
+					deps = append(deps, d)
+				}
 			}
 		default:
 			n, err := x.node(s)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if err := rules.Check(ruled{n}, rules.Kid("/bom", name)); err != nil {
-				return nil, ruleError(err)
+				return ruleError(err)
 			}
 			switch name {
 			case "metadata":
@@ -468,23 +479,29 @@ func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
 				r.keepNode(&r.o.members, n, "")
 			}
 			if err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
 	if err := x.end(); err != nil {
-		return nil, err
+		return err
+	}
+	if r.streamed {
+		return nil
 	}
 	if err := r.relations(deps, comps); err != nil {
-		return nil, err
+		return err
 	}
 	if compositions != nil && (compositionsNode(comps).string() != compositions.string() || !r.ownCompositions(comps, nil)) {
 		r.keepNode(&r.o.members, compositions, r.g.states())
 	}
-	return r.g, nil
+	return nil
 }
 
 func (r *cdxReader) keepNode(list *[]member, n *xmlNode, was string) {
+	if r.streamed {
+		return
+	}
 	*list = append(*list, member{name: n.name, node: n, was: was})
 	r.collect(n)
 }

@@ -157,24 +157,17 @@ func xmlChar(r rune) bool {
 // A xmlReader reads a document element by element.
 type xmlReader struct {
 	d     *xml.Decoder
-	doc   []byte
 	space string // CycloneDX's
-	at    int    // offset up to which lines are counted
-	lines int
 	nodes int
 	depth int
 }
 
-func newXMLReader(doc []byte) *xmlReader {
-	return &xmlReader{d: xml.NewDecoder(bytes.NewReader(doc)), doc: doc, lines: 1}
-}
+func newXMLReader(r io.Reader) *xmlReader { return &xmlReader{d: xml.NewDecoder(r)} }
 
 // line returns the line of the token that was read last.
 func (r *xmlReader) line() int {
-	now := min(int(r.d.InputOffset()), len(r.doc))
-	r.lines += bytes.Count(r.doc[r.at:now], []byte("\n"))
-	r.at = now
-	return r.lines
+	line, _ := r.d.InputPos()
+	return line
 }
 
 func (r *xmlReader) errorf(format string, args ...any) error {

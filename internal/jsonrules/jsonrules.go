@@ -71,9 +71,14 @@ func Check(doc []byte, maxBytes int, format string) error {
 	if err != nil {
 		return err
 	}
+	return check(doc, maxBytes, root)
+}
+
+func check(doc []byte, maxBytes int, root *rule) error {
 	c := checker{doc: doc, budget: 1<<20 + 64*len(doc)}
 	p := strictjson.NewParser(doc, maxBytes)
-	if err = c.value(p, 0, root); err == nil {
+	err := c.value(p, 0, root)
+	if err == nil {
 		err = p.End()
 	}
 	if err == nil {
@@ -82,6 +87,21 @@ func Check(doc []byte, maxBytes int, format string) error {
 	e := asError(err, 0)
 	e.Line = 1 + strings.Count(string(doc[:min(e.Offset, len(doc))]), "\n")
 	return e
+}
+
+// CheckElement reads an element of the list that a document has under a name,
+// as [Check] reads the document. Lines, offsets and paths count from the
+// element.
+func CheckElement(element []byte, maxBytes int, format, list string) error {
+	root, err := load(format)
+	if err != nil {
+		return err
+	}
+	r := root.properties[list]
+	if r == nil || r.items == nil {
+		return fmt.Errorf("%s has no list of %q", format, list)
+	}
+	return check(element, maxBytes, r.items)
 }
 
 // asError makes any error one of this package; base is where the parser that

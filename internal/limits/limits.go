@@ -37,6 +37,10 @@ const (
 	SBOMComponents    = 1 << 20
 	SBOMRelationships = 8 << 20
 
+	// SBOMComponentBytes is the largest component, with those inside it, of
+	// a document that is not held in memory as a whole.
+	SBOMComponentBytes = 16 << 20
+
 	// SBOMElements is the largest number of XML elements in one member of an
 	// SBOM, all its services for instance. An element of four bytes becomes a
 	// hundred in memory.
