@@ -682,7 +682,12 @@ func (r *tvReader) end() (*Graph, error) {
 		byID[id] = r.doc
 	}
 	for _, n := range r.notes {
-		id, _ := n.values["SPDXREF"].(string)
+		// Clause 12.4 wants SPDXREF. spdx/tools-golang leaves it out where an
+		// annotation is of the document.
+		id := spdxDocID
+		if s, ok := n.values["SPDXREF"].(string); ok {
+			id = s
+		}
 		o := byID[id]
 		if o == nil {
 			return nil, errorf(ReasonReference, "line %d: annotation of %.80q, which is not defined", n.line, id)
