@@ -17,6 +17,8 @@ import (
 //
 // Components of other are compared with those that g had before, not with one
 // another. Root and creation stay g's; an empty g takes other's. other is not changed.
+//
+// What [Read] kept of other's document beside its graph does not come along.
 func (g *Graph) Merge(other *Graph) {
 	empty := len(g.components) == 0
 	if empty {

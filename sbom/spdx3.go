@@ -464,7 +464,11 @@ func readSPDX3(doc []byte) (*Graph, error) {
 	o.own = make(map[string]bool)
 	r := &spdx3Reader{g: &Graph{origin: o}, o: o, elements: make(map[string]spdx3Element), raws: make(map[string]json.RawMessage),
 		infos: make(map[string]spdx3Element)}
-	var packages []json.RawMessage
+	type found struct {
+		id  string
+		raw json.RawMessage
+	}
+	var packages []found
 	for _, m := range top {
 		if m.name != "@graph" {
 			continue
@@ -486,7 +490,7 @@ func readSPDX3(doc []byte) (*Graph, error) {
 			}
 			switch e.Type {
 			case "software_Package":
-				packages = append(packages, raw)
+				packages = append(packages, found{id, raw})
 				return nil
 			case "CreationInfo":
 				r.infos[id] = e
@@ -520,8 +524,8 @@ func readSPDX3(doc []byte) (*Graph, error) {
 	if err := r.creation(); err != nil {
 		return nil, err
 	}
-	for _, raw := range packages {
-		if err := r.pkg(raw); err != nil {
+	for _, x := range packages {
+		if err := r.pkg(r.elements[x.id]); err != nil {
 			return nil, err
 		}
 	}
@@ -537,8 +541,9 @@ func readSPDX3(doc []byte) (*Graph, error) {
 	if err := r.root(); err != nil {
 		return nil, err
 	}
-	for _, raw := range packages {
-		if err := r.keepPackage(raw); err != nil {
+	s := r.writer()
+	for _, x := range packages {
+		if err := r.keepPackage(s, x.raw, r.elements[x.id]); err != nil {
 			return nil, err
 		}
 	}
@@ -687,11 +692,7 @@ func (r *spdx3Reader) creation() error {
 	return nil
 }
 
-func (r *spdx3Reader) pkg(raw []byte) error {
-	var e spdx3Element
-	if err := unmarshal(raw, &e); err != nil {
-		return err
-	}
+func (r *spdx3Reader) pkg(e spdx3Element) error {
 	g := r.g
 	if len(g.components) == limits.SBOMComponents {
 		return errorf(ReasonLimit, "more than %d packages", limits.SBOMComponents)
@@ -879,16 +880,12 @@ func (r *spdx3Reader) writer() *spdx3Writer {
 	return s
 }
 
-func (r *spdx3Reader) keepPackage(raw []byte) error {
-	var e spdx3Element
-	if err := unmarshal(raw, &e); err != nil {
-		return err
-	}
+// keepPackage keeps what s would not write again.
+func (r *spdx3Reader) keepPackage(s *spdx3Writer, raw []byte, e spdx3Element) error {
 	c, err := canonicalComponent(r.g.byID[e.ID])
 	if err != nil {
 		return err
 	}
-	s := r.writer()
 	s.ids[c.ID] = e.ID
 	b, err := compactJSON(s.pkg(c))
 	if err != nil {

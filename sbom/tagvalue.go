@@ -300,19 +300,23 @@ func (t *tvWriter) ranges(list []member) {
 
 // tags writes the members of an object that have tags, in the order of those.
 func (t *tvWriter) tags(tags []tvTag, list []member) {
+	used := make([]bool, len(list))
 	for _, tag := range tags {
-		i := slices.IndexFunc(list, func(m member) bool { return m.name == tag.member })
-		if i < 0 {
-			continue
+		for i, m := range list {
+			if m.name == tag.member {
+				used[i] = true
+				t.tag(tag, m.raw)
+				break
+			}
 		}
-		t.tag(tag, list[i].raw)
-		list = slices.Delete(slices.Clone(list), i, i+1)
 	}
-	for _, m := range list {
+	for i, m := range list {
 		switch m.name {
 		case "annotations", "hasFiles", "ranges", "spdxElementId", "relationshipType", "relatedSpdxElement":
 		default:
-			t.d.lose("", m.name, "SPDX tag-value has no such tag", false)
+			if !used[i] {
+				t.d.lose("", m.name, "SPDX tag-value has no such tag", false)
+			}
 		}
 	}
 }
