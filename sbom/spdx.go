@@ -140,6 +140,15 @@ func (d *document) writeSPDX(j spdxWriter, serial string) error {
 	j.member("name", name)
 	j.member("dataLicense", head.DataLicense)
 	j.member("documentNamespace", head.Namespace)
+	ids := d.spdxIDs()
+	linked, described := d.spdxLinks(ids)
+	if len(linked) > 0 {
+		b, err := compactJSON(linked)
+		if err != nil {
+			return errorf(ReasonFormat, "%v", err)
+		}
+		j.member("externalDocumentRefs", json.RawMessage(b))
+	}
 	if d.kept != nil {
 		for _, m := range d.kept.members {
 			switch m.name {
@@ -166,7 +175,6 @@ func (d *document) writeSPDX(j spdxWriter, serial string) error {
 			}
 		}
 	}
-	ids := d.spdxIDs()
 	extracted := make(map[string]spdxExtracted)
 	j.list("packages", func(yield func(any)) {
 		for _, c := range d.components {
@@ -188,6 +196,9 @@ func (d *document) writeSPDX(j spdxWriter, serial string) error {
 	})
 	j.list("relationships", func(yield func(any)) {
 		d.spdxRelationships(ids, func(r spdxRelationship) { yield(r) })
+		for _, r := range described {
+			yield(r)
+		}
 		if d.kept != nil {
 			for _, r := range d.kept.relations {
 				yield(r)

@@ -97,6 +97,37 @@ func TestAssemble(t *testing.T) {
 	}
 }
 
+// SPDX has a field for documents that are linked, and repeats it.
+func TestExternalDocumentRef(t *testing.T) {
+	lib := open(t, document(t, sbom.SPDX, "lib", "b", "shared"))
+	g, err := assembly.Assemble(creation, product, lib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []sbom.Format{sbom.SPDX, sbom.SPDXTagValue} {
+		doc, err := g.Encode(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		namespace, _, _ := strings.Cut(lib.Link(), "#")
+		for _, want := range []string{"DocumentRef-", namespace, "DESCRIBED_BY", ":SPDXRef-DOCUMENT"} {
+			if !strings.Contains(string(doc), want) {
+				t.Errorf("%s: no %s in\n%s", f, want, doc)
+			}
+		}
+		back, err := sbom.Read(doc, f)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, doc)
+		}
+		if again, err := back.Encode(f); err != nil || string(again) != string(doc) {
+			t.Errorf("%s: it does not come back: %v\n%s\n%s", f, err, doc, again)
+		}
+		if r, err := assembly.Check(back, lib); err != nil || r.Err() != nil {
+			t.Errorf("%s: %v, %v", f, err, r.Err())
+		}
+	}
+}
+
 func TestLinksThatDoNotHold(t *testing.T) {
 	doc := document(t, sbom.CycloneDX, "app", "a", "x")
 	app, lib := open(t, doc), open(t, document(t, sbom.CycloneDX, "lib", "b"))
