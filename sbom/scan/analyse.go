@@ -38,7 +38,7 @@ type analyser struct {
 var analysers = []analyser{
 	npmLock, npmInstalled, pnpmLock, yarnLock, bundlerStats,
 	osRelease, dpkgStatus, apkInstalled, rpmDatabase, rpmLog,
-	pyRequirements, pyLock, pipfileLock, pyInstalled,
+	pyRequirements, pyLock, pylock, pipfileLock, pyInstalled,
 	cargoLock, goMod, goSum,
 	mavenPOM, gradleLock, javaArchive,
 	programs,

@@ -20,8 +20,8 @@
 //   - Debian: var/lib/dpkg/status, status.d; Alpine: lib/apk/db/installed; RPM: the
 //     database in var/lib/rpm or usr/lib/sysimage/rpm, in SQLite, in rpm's own
 //     format or in Berkeley DB
-//   - Python: requirements*.txt, poetry.lock, uv.lock, pdm.lock, Pipfile.lock,
-//     installed *.dist-info and *.egg-info
+//   - Python: requirements*.txt, poetry.lock, uv.lock, pdm.lock, pylock.toml,
+//     Pipfile.lock, installed *.dist-info and *.egg-info
 //   - Rust: Cargo.lock, programs built with cargo auditable
 //   - Go: go.mod with go.sum, programs
 //   - Java: pom.xml, gradle.lockfile, jars and the jars in them

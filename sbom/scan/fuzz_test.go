@@ -64,6 +64,7 @@ func FuzzDpkg(f *testing.F)         { fuzz(f, &dpkgStatus, "var/lib/dpkg/status"
 func FuzzAPK(f *testing.F)          { fuzz(f, &apkInstalled, "lib/apk/db/installed") }
 func FuzzRequirements(f *testing.F) { fuzz(f, &pyRequirements, "requirements.txt") }
 func FuzzPythonLock(f *testing.F)   { fuzz(f, &pyLock, "uv.lock") }
+func FuzzPylock(f *testing.F)       { fuzz(f, &pylock, "pylock.toml") }
 func FuzzPipfileLock(f *testing.F)  { fuzz(f, &pipfileLock, "Pipfile.lock") }
 func FuzzPythonInstalled(f *testing.F) {
 	fuzz(f, &pyInstalled, "a-1.dist-info/METADATA")

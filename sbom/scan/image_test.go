@@ -280,6 +280,9 @@ func TestImageHostile(t *testing.T) {
 			m["index.json"] = `{"manifests":[{"digest":"sha256:../../../../etc/passwd"}]}`
 		}), ReasonMalformed, false},
 		{"bomb", layout(bomb), ReasonLimit, true},
+		{"absurd size", layout(gz(tarSized("lib/apk/db/installed", "P:a\nV:1\n", 1<<62))), ReasonMalformed, true},
+		{"negative size", layout(gz(tarSized("go.mod", "module m", -1))), ReasonMalformed, true},
+		{"a program larger than the layer", layout(gz(tarSized("prog", "\x7fELF", 500<<20))), ReasonMalformed, true},
 		{"not a tar", layout(gz([]byte(strings.Repeat("x", 2048)))), ReasonMalformed, true},
 		{"cut inside", layout(gz(testLayers[0][:700])), ReasonMalformed, true},
 		{"bad gzip", layout([]byte("\x1f\x8bxxxxxxxxxxxx")), ReasonMalformed, true},
@@ -321,6 +324,23 @@ func TestImageHostile(t *testing.T) {
 	if _, err := Image(context.Background(), t.TempDir(), Options{Created: created}); err == nil {
 		t.Error("an empty directory is an image")
 	}
+}
+
+// tarSized is a tar with one file, whose header says another size, in base 256.
+func tarSized(name, content string, size int64) []byte {
+	b := bytes.Clone(tarOf(name + "=" + content))
+	h := b[:512]
+	for i := range 12 {
+		h[135-i] = byte(size >> min(8*i, 63))
+	}
+	h[124] |= 0x80
+	copy(h[148:156], "        ")
+	sum := 0
+	for _, c := range h {
+		sum += int(c)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return b
 }
 
 func TestChoose(t *testing.T) {

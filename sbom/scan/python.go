@@ -277,6 +277,89 @@ var pyLock = analyser{
 	},
 }
 
+// pylock reads pylock.toml, the lock file that all installers have in common
+// (https://packaging.python.org/en/latest/specifications/pylock-toml/).
+var pylock = analyser{
+	name: "pylock", version: 1, ecosystem: "pypi", limit: limits.ScanYAML,
+	wants: func(_, base string) bool {
+		return base == "pylock.toml" || strings.HasPrefix(base, "pylock.") && strings.HasSuffix(base, ".toml")
+	},
+	read: func(_ context.Context, f *file, r *report) error {
+		data, err := f.all()
+		if err != nil {
+			return err
+		}
+		type dist struct {
+			Name   string            `toml:"name"`
+			URL    string            `toml:"url"`
+			Hashes map[string]string `toml:"hashes"`
+		}
+		var doc struct {
+			Version  string `toml:"lock-version"`
+			Packages []struct {
+				Name         string                  `toml:"name"`
+				Version      string                  `toml:"version"`
+				Dependencies []struct{ Name string } `toml:"dependencies"`
+				Wheels       []dist                  `toml:"wheels"`
+				Sdist        *dist                   `toml:"sdist"`
+				Archive      *dist                   `toml:"archive"`
+				VCS          *struct {
+					Type     string `toml:"type"`
+					URL      string `toml:"url"`
+					CommitID string `toml:"commit-id"`
+				} `toml:"vcs"`
+			} `toml:"packages"`
+		}
+		if err := decodeTOML(data, &doc); err != nil {
+			return err
+		}
+		if doc.Version != "1.0" {
+			r.gap(sbom.FieldComponents, ReasonMalformed, "want lock-version 1.0, found "+clip(doc.Version))
+		}
+		for i := range doc.Packages {
+			p := &doc.Packages[i]
+			if p.Name == "" {
+				r.gap(sbom.FieldComponents, ReasonMalformed, fmt.Sprintf("package %d has no name", i+1))
+				continue
+			}
+			g := finding{
+				Group: "pypi:" + f.path, Key: pyName(p.Name), Name: p.Name, Version: p.Version, PURL: pyPURL(p.Name, p.Version),
+				Source: sbom.Locked, Method: path.Base(f.path),
+				AllDeps: len(p.Dependencies) > 0, // the list may be left out
+			}
+			if p.VCS != nil && p.VCS.URL != "" {
+				g.resolved(p.VCS.Type + "+" + p.VCS.URL + "#" + p.VCS.CommitID)
+			}
+			for _, d := range []*dist{p.Sdist, p.Archive} {
+				if d != nil {
+					p.Wheels = append(p.Wheels, *d)
+				}
+			}
+			var files []pyFile
+			for _, d := range p.Wheels {
+				for _, alg := range []string{"sha256", "sha512", "sha384"} { // one of them is enough to tell it
+					if v := d.Hashes[alg]; v != "" {
+						if _, ok := hexDigest(alg, v); !ok {
+							r.gap(sbom.FieldDigests, ReasonBadDigest, fmt.Sprintf("%s %s: %s", clip(p.Name), alg, clip(v)))
+							continue
+						}
+						files = append(files, pyFile{File: d.Name, URL: d.URL, Hash: alg + ":" + v})
+						break
+					}
+				}
+			}
+			g.distributions(files)
+			for _, d := range p.Dependencies {
+				g.May = append(g.May, pyName(d.Name))
+			}
+			if err := r.add(g); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+}
+
 func contains(list []string, s string) bool {
 	for _, x := range list {
 		if x == s {

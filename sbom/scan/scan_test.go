@@ -438,6 +438,35 @@ groups = ["dev"]
 		. > pypi/pytest@8
 		. > pypi/requests@2.31.0
 		pypi/requests@2.31.0 > pypi/urllib3@2.0.0`},
+	{"pylock", map[string]string{"pylock.dev.toml": `lock-version = "1.0"
+created-by = "x"
+[[packages]]
+name = "Flask"
+version = "3.0.0"
+dependencies = [{name = "click"}, {name = "gone", marker = "os_name == 'nt'"}]
+[[packages.wheels]]
+name = "flask-3.0.0-py3-none-any.whl"
+url = "https://files.pythonhosted.org/flask-3.0.0-py3-none-any.whl"
+[packages.wheels.hashes]
+sha256 = "` + strings.Repeat("ab", 32) + `"
+[[packages]]
+name = "click"
+version = "8.1.7"
+sdist = {name = "click.tar.gz", hashes = {sha512 = "zz"}}
+[[packages]]
+name = "own"
+vcs = {type = "git", url = "https://example.com/own.git", commit-id = "` + strings.Repeat("1", 40) + `"}
+[[packages]]
+version = "1"
+`}, `
+		pypi/click@8.1.7||locked|
+		pypi/flask@3.0.0||locked|sha256
+		pypi/own?vcs_url=git%2Bhttps:%2F%2Fexample.com%2Fown.git%23` + strings.Repeat("1", 40) + `||locked|
+		. > pypi/flask@3.0.0
+		. > pypi/own?vcs_url=git%2Bhttps:%2F%2Fexample.com%2Fown.git%23` + strings.Repeat("1", 40) + `
+		pypi/flask@3.0.0 > pypi/click@8.1.7
+		? bad-digest  pylock.dev.toml: click sha512: zz
+		? malformed  pylock.dev.toml: package 4 has no name`},
 	{"uv", map[string]string{"uv.lock": `version = 1
 [[package]]
 name = "app"
