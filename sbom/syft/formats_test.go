@@ -201,11 +201,13 @@ func BenchmarkFormats(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(doc)))
 			b.ReportAllocs()
+			before := cpu()
 			for b.Loop() {
 				if err := f(); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric(float64((cpu()-before).Microseconds())/1000/float64(b.N), "cpu-ms/op")
 		})
 	}
 	for _, f := range []sbom.Format{sbom.CycloneDX16, sbom.CycloneDXXML16, sbom.SPDX, sbom.SPDXTagValue, sbom.SPDX3} {
