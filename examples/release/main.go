@@ -23,6 +23,9 @@ import (
 	"strings"
 	"time"
 
+	modversion "golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
+
 	"github.com/hallmark-build/hallmark/examples/internal/cli"
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
 	"github.com/hallmark-build/hallmark/provenance"
@@ -96,7 +99,7 @@ func parse(args []string) (*config, error) {
 	flags.StringVar(&c.out, "o", "dist", "the folder for the release")
 	flags.StringVar(&c.name, "name", "", "the name of the release; default: that of the package or the product")
 	flags.StringVar(&c.author, "author", "", "who releases: the author of the SBOM and the supplier of the program; default: nobody is named")
-	flags.StringVar(&c.version, "version", "", "the version of the program, for the SBOM; default: what the build recorded")
+	flags.StringVar(&c.version, "version", "", "the version of the program, for the SBOM; default: the version tag or pseudo-version of the commit, if nothing differs from it")
 	flags.StringVar(&c.product, "product", "", "the file that the command makes, relative to -C")
 	flags.StringVar(&c.tamper, "tamper", "", "show an attack being refused: "+strings.Join(attacks, ", "))
 	flags.StringVar(&c.keys, "keys", "", "a folder with a private key for each stage (source.key, build.key, ...); default: keys made for this run and then forgotten")
@@ -268,6 +271,9 @@ func (r *releaser) prepare(ctx context.Context) (cleanup func(), err error) {
 	default:
 		r.epoch = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 	}
+	if r.version == "" && r.git != nil {
+		r.version = versionOf(r.git)
+	}
 	if err := os.MkdirAll(r.out, 0o755); err != nil {
 		return nil, err
 	}
@@ -332,4 +338,23 @@ func (r *releaser) writeReports(rep *verify.Report) error {
 		}
 	}
 	return nil
+}
+
+// versionOf is what the go command would call the commit: its highest version
+// tag, or a pseudo-version (go.dev/ref/mod#pseudo-versions). A tree that
+// differs from the commit has no version.
+func versionOf(git *record.GitState) string {
+	if git.DirtyCount > 0 || git.CommitTime.IsZero() || len(git.Commit.Value()) < 12 {
+		return ""
+	}
+	var tag string
+	for _, t := range git.Tags {
+		if semver.IsValid(t) && semver.Canonical(t) == t && semver.Compare(t, tag) > 0 {
+			tag = t
+		}
+	}
+	if tag != "" {
+		return tag
+	}
+	return modversion.PseudoVersion("", "", git.CommitTime, git.Commit.Value()[:12])
 }

@@ -9,7 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hallmark-build/hallmark/provenance"
+	"github.com/hallmark-build/hallmark/provenance/record"
 	"github.com/hallmark-build/hallmark/sign"
 	"github.com/hallmark-build/hallmark/verify"
 )
@@ -153,6 +156,23 @@ func TestUsage(t *testing.T) {
 	} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q was accepted", args)
+		}
+	}
+}
+
+func TestVersionOfACommit(t *testing.T) {
+	commit, err := provenance.NewDigest(provenance.GitCommit, strings.Repeat("ab", 20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.FixedZone("", 3600))
+	for want, git := range map[string]record.GitState{
+		"v0.0.0-20260304040607-abababababab": {Commit: commit, CommitTime: at, Tags: []string{"latest", "v1", "1.2.3"}},
+		"v1.10.0":                            {Commit: commit, CommitTime: at, Tags: []string{"v1.10.0", "v1.2.0", "v1.10.0-rc.1"}},
+		"":                                   {Commit: commit, CommitTime: at, Tags: []string{"v1.10.0"}, DirtyCount: 1},
+	} {
+		if got := versionOf(&git); got != want {
+			t.Errorf("%v: %q, want %q", git.Tags, got, want)
 		}
 	}
 }
