@@ -17,7 +17,7 @@ import (
 
 // checkRules holds a document to the rules of its format.
 func checkRules(doc []byte, format string) error {
-	err := jsonrules.Check(doc, limits.Statement, format)
+	err := jsonrules.Check(doc, limits.SBOM, format)
 	var e *jsonrules.Error
 	switch {
 	case err == nil:

@@ -48,8 +48,8 @@ func sortKids(kids []*xmlNode, order []string) {
 
 // detectXML says of which version an XML document is, by its first element.
 func detectXML(doc []byte) (Format, error) {
-	if len(doc) > limits.Statement {
-		return "", errorf(ReasonLimit, "more than %d bytes", limits.Statement)
+	if len(doc) > limits.SBOM {
+		return "", errorf(ReasonLimit, "more than %d bytes", limits.SBOM)
 	}
 	r := newXMLReader(bytes.NewReader(doc))
 	for {
@@ -334,8 +334,8 @@ func compositionsNode(list []cdxComposition) *xmlNode {
 }
 
 func readCycloneDXML(doc []byte, v cdxVersion) (*Graph, error) {
-	if len(doc) > limits.Statement {
-		return nil, errorf(ReasonLimit, "more than %d bytes", limits.Statement)
+	if len(doc) > limits.SBOM {
+		return nil, errorf(ReasonLimit, "more than %d bytes", limits.SBOM)
 	}
 	r := newCDXReader(v, false, nil)
 	r.all = make(map[string]bool)

@@ -105,7 +105,7 @@ var errEnough = errors.New("enough")
 
 // detect reads the whole document, or no more than it takes.
 func detect(doc []byte, whole bool) (Format, error) {
-	p := strictjson.NewParser(doc, limits.Statement)
+	p := strictjson.NewParser(doc, limits.SBOM)
 	var found []string
 	var version string
 	text := func(key string) error {

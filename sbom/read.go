@@ -14,7 +14,7 @@ import (
 // rules of the format and version, all of them that its schema has, and says
 // line and path of the first fault; it reads strictly (no duplicate names, valid
 // UTF-8, nothing after the document, every reference defined, every digest
-// well-formed) and within the bounds of 128 MiB, 1,048,576 components and
+// well-formed) and within the bounds of 512 MiB, 1,048,576 components and
 // 8,388,608 relationships. [CycloneDX] and [SPDX] stand for every version of
 // theirs in JSON; another format is read as that one alone.
 //
@@ -60,6 +60,11 @@ func Statement(subjects []provenance.ResourceDescriptor, doc []byte, f Format) (
 	root := g.Root()
 	if root == nil {
 		return nil, errorf(ReasonBinding, "the document does not say what it is about")
+	}
+	if f == SPDX { // or a later version, which has a type of its own
+		if f, err = detect(doc, false); err != nil {
+			return nil, err
+		}
 	}
 	predicate := f.PredicateType()
 	if predicate == "" {

@@ -239,6 +239,12 @@ func TestForeignSPDX3(t *testing.T) {
 		}
 	}
 
+	root.Digests = append(root.Digests, digest(provenance.SHA256, "a"))
+	st, err := Statement([]provenance.ResourceDescriptor{{Name: "app", Digest: provenance.DigestSet{digest(provenance.SHA256, "a")}}}, encode(t, g, SPDX3), SPDX)
+	if err != nil || st.PredicateType() != string(SPDX3) {
+		t.Errorf("%v %v", st, err)
+	}
+
 	for _, c := range []struct{ name, old, new, want string }{
 		{"class", `"type": "Tool"`, `"type": "Hammer"`, "line 5, /@graph/2: no object of type"},
 		{"property", `"summary"`, `"software_sbomType"`, "line 11, /@graph/6/software_sbomType"},

@@ -434,8 +434,8 @@ type tvReader struct {
 }
 
 func readTagValue(doc []byte) (*Graph, error) {
-	if len(doc) > limits.Statement {
-		return nil, errorf(ReasonLimit, "more than %d bytes", limits.Statement)
+	if len(doc) > limits.SBOM {
+		return nil, errorf(ReasonLimit, "more than %d bytes", limits.SBOM)
 	}
 	if !utf8.Valid(doc) {
 		return nil, errorf(ReasonFormat, "invalid UTF-8")
@@ -725,7 +725,7 @@ func (r *tvReader) end() (*Graph, error) {
 	if err != nil {
 		return nil, errorf(ReasonFormat, "%v", err)
 	}
-	if err := jsonrules.Check(b, 4*limits.Statement, "spdx-2.3"); err != nil {
+	if err := jsonrules.Check(b, 2*limits.SBOM, "spdx-2.3"); err != nil {
 		var e *jsonrules.Error
 		if !errors.As(err, &e) {
 			return nil, errorf(ReasonFormat, "%v", err)

@@ -37,6 +37,11 @@ const (
 	SBOMComponents    = 1 << 20
 	SBOMRelationships = 8 << 20
 
+	// SBOM is the largest SBOM that is read as a whole, in bytes. 100,000
+	// components are 90 MiB in CycloneDX and 170 in SPDX. What is larger than
+	// Statement cannot be a predicate.
+	SBOM = 512 << 20
+
 	// SBOMComponentBytes is the largest component, with those inside it, of
 	// a document that is not held in memory as a whole.
 	SBOMComponentBytes = 16 << 20
