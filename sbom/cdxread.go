@@ -343,6 +343,7 @@ func (r *cdxReader) component(n *cdxComponent, parent string) (string, error) {
 		}
 		c.References = append(c.References, ref)
 	}
+	said := make(map[*License]bool)
 	for _, l := range n.Licenses {
 		lic, ack := License{Expression: l.Expression}, l.Acknowledgement
 		if l.License != nil {
@@ -353,8 +354,8 @@ func (r *cdxReader) component(n *cdxComponent, parent string) (string, error) {
 		if ack == "concluded" {
 			target = &c.Concluded
 		}
-		if target.IsZero() {
-			*target = lic
+		if !said[target] {
+			*target, said[target] = lic, true
 		} else {
 			// Several single licences, which this package does not write: all
 			// of them apply as far as the document says.

@@ -17,6 +17,12 @@ type atom struct {
 
 func atomOf(e *spdxlicense.Expr) atom {
 	a := atom{base: e.License, exception: e.Exception}
+	if strings.Contains(a.base, "LicenseRef-") {
+		return a // a name that somebody gave, whatever it ends in
+	}
+	if old, ok := renamed[a.base]; ok && a.exception == "" {
+		return old
+	}
 	for _, suffix := range []string{"-or-later", "+"} {
 		if b, ok := strings.CutSuffix(a.base, suffix); ok {
 			a.base, a.later = b, true
@@ -25,6 +31,20 @@ func atomOf(e *spdxlicense.Expr) atom {
 	}
 	a.base = strings.TrimSuffix(a.base, "-only")
 	return a
+}
+
+// renamed are identifiers that the licence list deprecates for a licence with an
+// exception.
+var renamed = map[string]atom{
+	"eCos-2.0":                         {"GPL-2.0", true, "eCos-exception-2.0"},
+	"GPL-2.0-with-autoconf-exception":  {"GPL-2.0", false, "Autoconf-exception-2.0"},
+	"GPL-2.0-with-bison-exception":     {"GPL-2.0", false, "Bison-exception-2.2"},
+	"GPL-2.0-with-classpath-exception": {"GPL-2.0", false, "Classpath-exception-2.0"},
+	"GPL-2.0-with-font-exception":      {"GPL-2.0", false, "Font-exception-2.0"},
+	"GPL-2.0-with-GCC-exception":       {"GPL-2.0", false, "GCC-exception-2.0"},
+	"GPL-3.0-with-autoconf-exception":  {"GPL-3.0", false, "Autoconf-exception-3.0"},
+	"GPL-3.0-with-GCC-exception":       {"GPL-3.0", false, "GCC-exception-3.1"},
+	"wxWindows":                        {"LGPL-2.0", true, "WxWindows-exception-3.1"},
 }
 
 // choices are the licences that an atom lets one choose from.

@@ -17,10 +17,12 @@ type query struct {
 	release   string // of the distribution, as OSV writes it; "" when not known or there are none
 	base      string // package URL without version
 	version   string
+	alike     []string     // other versions that a record of which is one of this, too
 	other     string       // another version, where the bill contradicts itself
 	order     vercmp.Order // nil when the ecosystem has none here
 
 	repo, commit string // for GIT ranges
+	hosted       bool   // the package URL is that of the repository
 }
 
 // ecosystems are OSV's names for types of package URLs
@@ -89,11 +91,40 @@ func queryOf(c *sbom.Component) (q query, ok bool) {
 	q.order = vercmp.For(q.ecosystem)
 	// A package URL that names a version with the fix does not hide that the
 	// component has another. Distributions write one version in several ways.
-	if c.Version != "" && p.Version != "" && c.Version != p.Version && distributions[p.Namespace] == "" &&
-		(q.order == nil || !same(q.order, c.Version, p.Version)) {
+	switch {
+	case c.Version == "" || p.Version == "" || c.Version == p.Version:
+	case distributions[p.Namespace] != "":
+		if a, b := upstreamOf(c.Version), upstreamOf(p.Version); a != b && !strings.HasPrefix(b, a+"-") && !strings.HasPrefix(a, b+"-") {
+			q.other = c.Version
+		}
+	case q.order == nil || !same(q.order, c.Version, p.Version):
 		q.other = c.Version
 	}
+	// What follows says how it was built, and records name what it was built of.
+	switch {
+	case q.ecosystem == "PyPI": // PEP 440, "Version matching": a public version means its local versions too
+		q.like(q.version, "+")
+		q.like(q.other, "+")
+	case q.ecosystem == "RubyGems": // the platform
+		q.like(q.version, "-")
+		q.like(q.other, "-")
+	}
 	return q, true
+}
+
+// like looks the version up also without what begins with a separator.
+func (q *query) like(version, separator string) {
+	if v, _, has := strings.Cut(version, separator); has {
+		q.alike = append(q.alike, v)
+	}
+}
+
+// upstreamOf is a version of a distribution without its epoch.
+func upstreamOf(version string) string {
+	if epoch, rest, ok := strings.Cut(version, ":"); ok && strings.Trim(epoch, "0123456789") == "" {
+		return rest
+	}
+	return version
 }
 
 // git finds the repository and the commit that a package URL names.
@@ -108,6 +139,7 @@ func (q *query) git(p purl.PURL) {
 	if p.Type == "github" || p.Type == "bitbucket" {
 		q.repo = p.Type + map[string]string{"github": ".com/", "bitbucket": ".org/"}[p.Type] + p.Namespace + "/" + p.Name
 		q.repo = strings.ToLower(q.repo)
+		q.hosted = true
 		if isCommit(p.Version) {
 			q.commit = p.Version
 		}
@@ -141,6 +173,9 @@ func (q *query) distribution(c *sbom.Component, p purl.PURL) {
 		q.names = append(q.names, name)
 	}
 	if version != "" {
+		if name == p.Name { // the version of the source cannot hide the package's own
+			q.alike = append(q.alike, q.version)
+		}
 		q.version = version
 	}
 	if epoch := p.Qualifier("epoch"); epoch != "" && !strings.Contains(q.version, ":") {

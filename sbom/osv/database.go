@@ -32,7 +32,7 @@ type Database struct {
 	root    *os.Root // nil for a single zip
 	places  []place
 	index   map[string][]int32
-	covered map[string]bool // ecosystems, without release
+	covered map[string]bool // ecosystems ("Debian"), and each with its releases ("Debian:12"), or "Debian:" for all
 
 	info       Info
 	unreadable []Unreadable
@@ -424,6 +424,13 @@ func (db *Database) load(i int32) (*record, error) {
 	return parseRecord(data)
 }
 
+// covers reports whether there is any record of the ecosystem, in the release
+// that is asked about if one is: of another release nothing follows.
+func (db *Database) covers(q *query) bool {
+	return q.ecosystem != "" && db.covered[q.ecosystem] &&
+		(q.release == "" || db.covered[q.ecosystem+":"] || db.covered[q.ecosystem+":"+q.release])
+}
+
 // Keys of the index: an ecosystem and a name, a package URL, or a repository.
 func packageKey(ecosystem, name string) string { return "p" + ecosystem + "\x00" + name }
 func purlKey(base string) string               { return "u" + base }
@@ -435,8 +442,11 @@ func (r *record) keys(only []string, covered map[string]bool) map[string]struct{
 	keys := map[string]struct{}{}
 	for i := range r.Affected {
 		a := &r.Affected[i]
-		if eco, _ := split(a.Ecosystem); eco != "" && (len(only) == 0 || slices.Contains(only, eco)) {
+		if eco, release := split(a.Ecosystem); eco != "" && (len(only) == 0 || slices.Contains(only, eco)) {
 			covered[eco] = true
+			for part := range strings.SplitSeq(release, ":") {
+				covered[eco+":"+part] = true
+			}
 			keys[packageKey(eco, normalName(eco, a.Name))] = struct{}{}
 			if base, ok := purlBase(a.PURL); ok {
 				keys[purlKey(base)] = struct{}{}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/vercmp"
 	"github.com/hallmark-build/hallmark/sbom"
@@ -83,10 +84,10 @@ func (m *matcher) component(c *sbom.Component) error {
 		m.unjudged(c, ReasonNoEcosystem, "", "it has no package URL of an ecosystem that OSV has records of")
 		return nil
 	}
-	byPackage := q.ecosystem != "" && m.db.covered[q.ecosystem]
+	byPackage := m.db.covers(&q)
 	byCommit := q.repo != "" && q.commit != "" && m.db.covered["GIT"]
 	if !byPackage && !byCommit {
-		m.unjudged(c, ReasonNotCovered, "", "the database has no record of any package of "+cmp.Or(q.ecosystem, "a git repository"))
+		m.unjudged(c, ReasonNotCovered, "", "the database has no record of any package of "+strings.TrimSpace(cmp.Or(q.ecosystem, "a git repository")+" "+q.release))
 		return nil
 	}
 	m.res.Judged++
@@ -95,7 +96,7 @@ func (m *matcher) component(c *sbom.Component) error {
 		found = append(found, m.db.index[packageKey(q.ecosystem, n)]...)
 	}
 	found = append(found, m.db.index[purlKey(q.base)]...)
-	if byCommit {
+	if byCommit || q.hosted {
 		found = append(found, m.db.index[repoKey(q.repo)]...)
 	}
 	slices.Sort(found)
@@ -110,16 +111,21 @@ func (m *matcher) component(c *sbom.Component) error {
 			continue
 		}
 		is, entries, why := m.judge(&q, r)
-		if q.other != "" {
-			// The bill says two versions. One that is affected is enough.
+		// One version that is affected is enough.
+		also := func(version string) bool {
 			o := q
-			o.version = q.other
+			o.version = version
 			is2, entries2, why2 := m.judge(&o, r)
 			is, entries, why = is || is2, append(entries, entries2...), cmp.Or(why, why2)
+			return is2
 		}
+		for _, v := range q.alike {
+			also(v)
+		}
+		other := q.other != "" && also(q.other) // the bill says two versions
 		switch {
 		case is:
-			hits = append(hits, hit{r, entries})
+			hits = append(hits, hit{r, entries, other})
 		case why != nil:
 			m.unjudged(c, why.reason, r.ID, why.detail)
 		}
@@ -159,6 +165,7 @@ const maxHeld = 1 << 20
 type hit struct {
 	r       *record
 	entries []*affected
+	other   bool // in the version that contradicts the package URL's
 }
 
 // doubt is why a record could not be judged.
@@ -224,8 +231,15 @@ func (m *matcher) entry(q *query, a *affected) (bool, *doubt) {
 			why = cmp.Or(why, &doubt{ReasonRecord, fmt.Sprintf("range of unknown type %.40q", g.Type)})
 		}
 	}
-	if why == nil && len(a.Versions) > 0 && q.version == "" {
-		why = &doubt{ReasonNoVersion, "the component has no version"}
+	if why == nil && len(a.Versions) > 0 {
+		if q.version == "" {
+			why = &doubt{ReasonNoVersion, "the component has no version"}
+		} else if q.order != nil {
+			// What is no version is in no list, however it is meant.
+			if _, err := q.order(q.version, q.version); err != nil {
+				why = &doubt{ReasonNoOrder, err.Error()}
+			}
+		}
 	}
 	if ordered || len(a.Versions) > 0 || why != nil {
 		// Ranges of commits beside versions say the same once more.
@@ -335,13 +349,20 @@ func inRange(order vercmp.Order, events []event, version string) (bool, *doubt) 
 
 // commits evaluates the ranges of commits of an entry.
 func (m *matcher) commits(q *query, a *affected) (bool, *doubt) {
-	if q.repo == "" || q.commit == "" {
+	if q.repo == "" || q.commit == "" && !q.hosted {
 		return false, nil
 	}
 	var why *doubt
 	for i := range a.Ranges {
 		g := &a.Ranges[i]
 		if g.Type != "GIT" || normalRepo(g.Repo) != q.repo {
+			continue
+		}
+		if q.commit == "" { // known by a tag, if at all
+			if slices.Contains(a.Versions, q.version) {
+				return true, nil
+			}
+			why = &doubt{ReasonCommits, "it has a range of commits, and the component's commit is not known"}
 			continue
 		}
 		is, d := m.commitRange(q, g)
@@ -450,6 +471,9 @@ func newVulnerability(c *sbom.Component, q *query, hits []hit) Vulnerability {
 	for _, h := range hits {
 		r := h.r
 		v.Records = append(v.Records, r.ID)
+		if h.other {
+			v.OtherVersion = q.other
+		}
 		if len(v.Aliases) < maxAliases {
 			v.Aliases = append(append(v.Aliases, r.ID), r.Aliases...)
 		}

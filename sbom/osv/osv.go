@@ -47,6 +47,7 @@ import (
 	"github.com/hallmark-build/hallmark/provenance/predicate"
 	"github.com/hallmark-build/hallmark/sbom"
 	"github.com/hallmark-build/hallmark/sbom/gate"
+	"github.com/hallmark-build/hallmark/sbom/purl"
 )
 
 // Reasons why something was not judged, and of an [Error]. They are stable.
@@ -94,6 +95,10 @@ type Vulnerability struct {
 	Severity []Severity `json:"severity"`
 	Fixed    []string   `json:"fixed,omitempty"` // versions that records say mend it, and that are later
 	Modified time.Time  `json:"modified"`        // when the newest of the records was changed
+
+	// OtherVersion is the component's version where it is affected in that,
+	// and the package URL has another one: the bill contradicts itself.
+	OtherVersion string `json:"otherVersion,omitempty"`
 
 	// Status is Affected unless a VEX statement that counts says otherwise;
 	// Why is what it says, and who says it.
@@ -158,7 +163,8 @@ func compareIDs(a, b string) int {
 // but that it takes a database of any age.
 type ReportOptions struct {
 	// At is the time to judge by, and MaxAge how old the newest record of the
-	// database may then be. 0 is any age.
+	// database may then be. 0 is any age. A record that is from more than
+	// MaxAge after At says nothing about the age, and is refused as well.
 	At     time.Time
 	MaxAge time.Duration
 
@@ -171,7 +177,7 @@ type ReportOptions struct {
 const (
 	RuleVulnerability = "known-vulnerability" // a component that is affected: an error; a warning if it is not shipped
 	RuleUnjudged      = "not-judged"          // what could not be told: an error; a note about what is no package, or not shipped
-	RuleDatabase      = "database-age"        // a database older than MaxAge: an error
+	RuleDatabase      = "database-age"        // a database older than MaxAge, or of an age that cannot be told: an error
 	RuleVEX           = "vex"                 // what VEX statements settled (notes), and what is wrong with them
 )
 
@@ -186,7 +192,7 @@ func (r *Result) Report(o ReportOptions) *gate.Report {
 		switch {
 		case !v.Open():
 			f.Rule, f.Level = RuleVEX, gate.Note
-		case c.Scope == sbom.Excluded:
+		case c.Scope == sbom.Excluded && c != r.g.Root():
 			f.Level = gate.Warning
 			f.Message += "; the component is used and not shipped"
 		}
@@ -209,7 +215,10 @@ func (r *Result) Report(o ReportOptions) *gate.Report {
 		}
 		rep.Add(c, f)
 	}
-	if age := o.At.Sub(r.Database.Newest); o.MaxAge > 0 && age > o.MaxAge {
+	if age := o.At.Sub(r.Database.Newest); o.MaxAge > 0 && age < -o.MaxAge {
+		rep.Add(nil, gate.Finding{Rule: RuleDatabase, Level: gate.Error, Reason: "from-the-future", Message: fmt.Sprintf("the newest record of the database is of %s, which is after the time to judge by, %s: how old the database is cannot be told",
+			r.Database.Newest.Format(time.RFC3339), o.At.UTC().Format(time.RFC3339))})
+	} else if o.MaxAge > 0 && age > o.MaxAge {
 		rep.Add(nil, gate.Finding{Rule: RuleDatabase, Level: gate.Error, Reason: "too-old", Message: fmt.Sprintf("the newest record of the database is of %s, %s before %s; at most %s is allowed",
 			r.Database.Newest.Format(time.RFC3339), age.Round(time.Minute), o.At.UTC().Format(time.RFC3339), o.MaxAge)})
 	}
@@ -226,14 +235,21 @@ func (r *Result) Report(o ReportOptions) *gate.Report {
 // excused.
 func mustJudge(g *sbom.Graph, c *sbom.Component, u Unjudged) bool {
 	switch {
-	case c.Scope == sbom.Excluded:
+	case c.Scope == sbom.Excluded && c != g.Root():
 		return false
 	case u.Record != "", u.Reason != ReasonNoEcosystem:
 		return true
+	case c.PURL != "" && !readable(c.PURL):
+		return true // it claims to be a package
 	case c == g.Root():
 		return false
 	}
 	return c.Type != sbom.OperatingSystem && c.Type != sbom.File && c.Type != sbom.Data
+}
+
+func readable(url string) bool {
+	_, err := purl.Parse(url)
+	return err == nil
 }
 
 func (v *Vulnerability) text() string {

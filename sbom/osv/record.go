@@ -56,6 +56,7 @@ func parseRecord(data []byte) (*record, error) {
 	p := strictjson.NewParser(data, limits.OSVRecord)
 	r := &record{}
 	var modified string
+	var withdrawn time.Time
 	err := p.Object(func(name []byte) (err error) {
 		switch string(name) {
 		case "id":
@@ -68,10 +69,11 @@ func parseRecord(data []byte) (*record, error) {
 			}
 			var s string
 			if s, err = p.String(); err == nil && s != "" {
-				if _, bad := time.Parse(time.RFC3339, s); bad != nil {
+				t, bad := time.Parse(time.RFC3339, s)
+				if bad != nil {
 					return p.Failf(ReasonRecord, "withdrawn %.40q is not a time", s)
 				}
-				r.Withdrawn = true
+				r.Withdrawn, withdrawn = true, t
 			}
 		case "aliases":
 			r.Aliases, err = stringList(p)
@@ -125,6 +127,11 @@ func parseRecord(data []byte) (*record, error) {
 	r.Aliases = slices.DeleteFunc(r.Aliases, func(s string) bool { return s == "" || len(s) > maxID })
 	if r.Modified, err = time.Parse(time.RFC3339, modified); err != nil {
 		return nil, fmt.Errorf("modified %.40q is not a time (RFC 3339)", modified)
+	}
+	// To withdraw a record is to change it. One that is to be withdrawn later
+	// than it was changed, give or take a day, still stands.
+	if withdrawn.After(r.Modified.Add(24 * time.Hour)) {
+		r.Withdrawn = false
 	}
 	return r, nil
 }

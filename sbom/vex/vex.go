@@ -31,7 +31,8 @@
 // disagree, or two principals do, the vulnerability stays open and the report
 // says that there is a conflict. A time after Options.At does not count for
 // closing anything. "not_affected" must come with a justification or an impact
-// statement.
+// statement. Where records say that several CVEs are one vulnerability, each of
+// them must be settled by a statement that names it.
 package vex
 
 import (
@@ -115,14 +116,21 @@ func (p *Product) is(c *sbom.Component) bool {
 	return true
 }
 
-// about reports whether the statement is about a component of an artifact.
-func (s *Statement) about(root, c *sbom.Component) bool {
+// about reports whether the statement is about a component of an artifact. A
+// product in one version is not what is affected in another version, which the
+// bill gives the component beside that of the package URL.
+func (s *Statement) about(root, c *sbom.Component, other string) bool {
+	is := func(p Product) bool {
+		if other != "" {
+			if u, err := purl.Parse(p.PURL); err == nil && u.Version != "" {
+				return false
+			}
+		}
+		return p.is(c)
+	}
 	for i := range s.Products {
 		p := &s.Products[i]
-		if len(p.Parts) == 0 && (p.is(c) || p.is(root)) {
-			return true
-		}
-		if p.is(root) && slices.ContainsFunc(p.Parts, func(part Product) bool { return part.is(c) }) {
+		if len(p.Parts) == 0 && (is(*p) || c != root && p.is(root)) || p.is(root) && slices.ContainsFunc(p.Parts, is) {
 			return true
 		}
 	}
@@ -234,16 +242,55 @@ const (
 	ReasonUntrusted = "untrusted"              // a statement of nobody who is trusted: a warning
 	ReasonFuture    = "from-the-future"        // a statement with a time that has not come: a warning
 	ReasonUnnamed   = "product-not-identified" // a statement about a product without package URL and digest: a note
+	ReasonPartial   = "other-identifiers"      // records tie several CVEs together, and statements are about some of them: a note
 	ReasonUnused    = "unused"                 // statements about what was not found: a note
 )
 
+// vulnerability applies statements to one vulnerability. Records can tie several
+// CVEs together; then each of them must be settled by statements that name it.
 func (a *applier) vulnerability(v *osv.Vulnerability, candidates []int) {
+	isCVE := func(id string) bool { return strings.HasPrefix(id, "CVE-") }
+	cves := slices.DeleteFunc(v.IDs(), func(id string) bool { return !isCVE(id) })
+	if len(cves) < 2 {
+		if status, why := a.settle(v, candidates); status != "" {
+			v.Status, v.Why = status, why
+		}
+		return
+	}
+	var status osv.Status
+	var why, unsettled string
+	for _, cve := range cves {
+		var of []int
+		for _, i := range candidates {
+			s := &a.all[i]
+			if slices.Contains(s.IDs, cve) || !closes(s.Status) && !slices.ContainsFunc(s.IDs, isCVE) {
+				of = append(of, i)
+			}
+		}
+		switch st, w := a.settle(v, of); {
+		case st == "":
+			unsettled = cve
+		case status == "" || closes(status) && !closes(st):
+			status, why = st, w
+		}
+	}
+	switch {
+	case status == "":
+	case unsettled == "" || !closes(status):
+		v.Status, v.Why = status, why
+	default:
+		a.remark(v, gate.Note, ReasonPartial, fmt.Sprintf("statements settle some of %s, and none is about %s", strings.Join(cves[:min(len(cves), 4)], ", "), unsettled))
+	}
+}
+
+// settle says what statements make of a vulnerability, and why; "" is nothing.
+func (a *applier) settle(v *osv.Vulnerability, candidates []int) (osv.Status, string) {
 	root, c := a.g.Root(), a.g.Component(v.Component)
 	latest := map[string][]*Statement{} // of each principal, those of the latest time
 	var principals []string
 	for _, i := range candidates {
 		s := &a.all[i]
-		if !s.about(root, c) {
+		if !s.about(root, c, v.OtherVersion) {
 			continue
 		}
 		a.used[i] = true
@@ -269,7 +316,7 @@ func (a *applier) vulnerability(v *osv.Vulnerability, candidates []int) {
 		}
 	}
 	if len(principals) == 0 {
-		return
+		return "", ""
 	}
 	slices.Sort(principals)
 	var say []*Statement
@@ -284,10 +331,10 @@ func (a *applier) vulnerability(v *osv.Vulnerability, candidates []int) {
 		return cmp.Or(cmp.Compare(rank(x), rank(y)), y.Time.Compare(x.Time), cmp.Compare(x.Document, y.Document), cmp.Compare(why(x), why(y)))
 	})
 	first, last := say[0], say[len(say)-1]
-	v.Status, v.Why = first.Status, why(first)
 	if closes(first.Status) != closes(last.Status) {
 		a.remark(v, gate.Error, ReasonConflict, fmt.Sprintf("%s says %s, and %s says %s", source(first), first.Status, source(last), last.Status))
 	}
+	return first.Status, why(first)
 }
 
 // trusted returns whose word a statement is, of those that count.
