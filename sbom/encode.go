@@ -28,6 +28,14 @@ const (
 	ReasonLimit     = provenance.ReasonLimit  // too many components
 )
 
+// Reasons of gaps that reading notes, about what a document says and a graph
+// has no place for. Gates over components count what they are about as not
+// judged. They are stable.
+const (
+	ReasonPackageURLs = "several-package-urls" // of a component, in FieldIdentity: it has others than its PURL
+	ReasonNotRead     = "package-not-read"     // in FieldComponents: a package of a kind that is not read as a component
+)
+
 func errorf(reason, format string, args ...any) error {
 	return &provenance.FormatError{Reason: reason, Msg: "sbom: " + fmt.Sprintf(format, args...)}
 }
@@ -518,7 +526,15 @@ func (g *Graph) readCreationExtra(p Property) error {
 	return g.readExtra(nil, p)
 }
 
-// readExtra reads one of extras and gapExtras back. c is nil for the whole.
+// contradicted is the error of an extra that says something else than the
+// field of the document that other readers go by.
+func (c *Component) contradicted(p Property, field string) error {
+	return errorf(ReasonFormat, "component %.80q: %.80q is %.80q, and the document's own field says %.80q", c.Name, p.Name, p.Value, field)
+}
+
+// readExtra reads one of extras and gapExtras back. c is nil for the whole. An
+// extra says what the document has no field for, and contradicts none: gates
+// must not see another component than everybody else.
 func (g *Graph) readExtra(c *Component, p Property) error {
 	if field, ok := strings.CutPrefix(p.Name, extraUnknown); ok {
 		reason, detail, _ := strings.Cut(p.Value, " ")
@@ -550,11 +566,14 @@ func (g *Graph) readExtra(c *Component, p Property) error {
 	}
 	for name, l := range map[string]*License{extraDeclared: &c.Declared, extraConcluded: &c.Concluded} {
 		if kind, ok := strings.CutPrefix(p.Name, name); ok {
+			said := License{Expression: p.Value}
 			if kind == "name" {
-				l.Name = p.Value
-			} else {
-				l.Expression = p.Value
+				said = License{Name: p.Value}
 			}
+			if !l.IsZero() && *l != said {
+				return c.contradicted(p, l.Expression+l.Name)
+			}
+			*l = said
 		}
 	}
 	switch p.Name {
@@ -564,8 +583,14 @@ func (g *Graph) readExtra(c *Component, p Property) error {
 		}
 		c.Type = Type(p.Value)
 	case extraAck:
+		if !c.Concluded.IsZero() {
+			return c.contradicted(p, c.Concluded.Expression+c.Concluded.Name)
+		}
 		c.Declared, c.Concluded = License{}, c.Declared
 	case extraScope:
+		if c.Scope != "" && c.Scope != Scope(p.Value) {
+			return c.contradicted(p, string(c.Scope))
+		}
 		c.Scope = Scope(p.Value)
 	case extraSupplierURL:
 		c.Supplier.URL = p.Value
@@ -574,13 +599,22 @@ func (g *Graph) readExtra(c *Component, p Property) error {
 	case extraCPE:
 		c.CPEs = append(c.CPEs, p.Value)
 	case extraPURL:
+		if c.PURL != "" && c.PURL != p.Value {
+			return c.contradicted(p, c.PURL)
+		}
 		c.PURL = p.Value
-	case extraName:
+	case extraName: // where the format has it on one line
 		if p.Value == "" {
 			return errorf(ReasonFormat, "component %.80q: empty name", c.Name)
 		}
+		if flat(p.Value) != c.Name && (flat(p.Value) != "" || c.Name != "-") {
+			return c.contradicted(p, c.Name)
+		}
 		c.Name = p.Value
 	case extraVersion:
+		if flat(p.Value) != c.Version {
+			return c.contradicted(p, c.Version)
+		}
 		c.Version = p.Value
 	case extraCopyright:
 		c.Copyright = append(c.Copyright, p.Value)

@@ -143,6 +143,14 @@ func canonicalPURL(s string) string {
 	return p.String()
 }
 
+// otherPURL notes a package URL that a document gives a component, if it is not
+// the one that the component is known by.
+func (g *Graph) otherPURL(c *Component, url string) {
+	if canonicalPURL(url) != canonicalPURL(c.PURL) {
+		g.gaps = append(g.gaps, Gap{Component: c.ID, Field: FieldIdentity, Reason: ReasonPackageURLs, Detail: oneLine(url)})
+	}
+}
+
 func (c *Component) clone() Component {
 	d := *c
 	d.ID = ""

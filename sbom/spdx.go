@@ -898,6 +898,11 @@ func (r *spdxReader) pkg(p *spdxPackage) ([]member, error) {
 			return nil, err
 		}
 	}
+	for _, x := range p.External {
+		if x.Type == "purl" {
+			g.otherPURL(added, x.Locator)
+		}
+	}
 	if u := p.DownloadLocation; !ours && u != "" && u != noAssertion && u != "NONE" && oneLine(u) == u && !strings.Contains(u, " ") {
 		added.References = append(added.References, Reference{Kind: "distribution", URL: u})
 	}

@@ -505,6 +505,13 @@ func readSPDX3(doc []byte) (*Graph, error) {
 				}
 			case "Relationship", "LifecycleScopedRelationship":
 				r.rels = append(r.rels, id)
+			default:
+				if e.PURL != "" || strings.HasSuffix(e.Type, "Package") || slices.ContainsFunc(e.Identifiers, func(raw json.RawMessage) bool {
+					var x spdx3Identifier
+					return json.Unmarshal(raw, &x) == nil && x.Kind == "packageUrl"
+				}) {
+					r.g.gaps = append(r.g.gaps, Gap{Field: FieldComponents, Reason: ReasonNotRead, Detail: oneLine(e.Type + " " + e.Name)})
+				}
 			}
 			if id == "" {
 				// An element without a name can be part of nothing.
@@ -762,6 +769,12 @@ func (r *spdx3Reader) pkg(e spdx3Element) error {
 			added.Properties = append(added.Properties, p)
 		} else if err := g.readExtra(added, p); err != nil {
 			return err
+		}
+	}
+	for _, raw := range e.Identifiers {
+		var x spdx3Identifier
+		if json.Unmarshal(raw, &x) == nil && x.Kind == "packageUrl" {
+			g.otherPURL(added, x.Identifier)
 		}
 	}
 	if u := e.DownloadLocation; goodURL(u) && !slices.ContainsFunc(added.References, func(x Reference) bool { return x.Kind == "distribution" && x.URL == u }) {

@@ -162,6 +162,15 @@ func (p *Checker) Check(g *sbom.Graph) (*gate.Report, error) {
 		r.Judged++
 		p.component(r, c, used)
 	}
+	for _, gap := range g.Unknowns() {
+		if gap.Reason == sbom.ReasonNotRead && gap.Field == sbom.FieldComponents {
+			level := gate.Error
+			if p.unknown {
+				level = gate.Warning
+			}
+			r.Add(nil, gate.Finding{Rule: RuleUnknown, Level: level, Reason: gap.Reason, Message: fmt.Sprintf("the bill has a package that is not read: %.200s", gap.Detail)})
+		}
+	}
 	for i, x := range p.exceptions {
 		if !used[i] {
 			r.Add(nil, gate.Finding{Rule: RuleException, Level: gate.Note, Reason: "unused", Message: "nothing needs the exception for " + x.PURL})

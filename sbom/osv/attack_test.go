@@ -138,3 +138,18 @@ func TestAttackOtherReleaseStaysApart(t *testing.T) {
 		}
 	}
 }
+
+// What a bill names and a graph has no place for is not judged.
+func TestAttackSeveralNames(t *testing.T) {
+	db := open(t, map[string]string{"V-1": rec("V-1", "npm", "evil", ranges("SEMVER", "introduced=0"))})
+	for _, gap := range []sbom.Gap{
+		{Component: "pkg:npm/good@1.0.0", Field: sbom.FieldIdentity, Reason: sbom.ReasonPackageURLs, Detail: "pkg:npm/evil@1.0.0"},
+		{Field: sbom.FieldComponents, Reason: sbom.ReasonNotRead, Detail: "ai_AIPackage evil"},
+	} {
+		g := graph("pkg:npm/good@1.0.0")
+		g.AddUnknown(gap)
+		if err := match(t, db, g).Report(osv.ReportOptions{}).Err(); err == nil {
+			t.Errorf("%+v: passes", gap)
+		}
+	}
+}

@@ -48,6 +48,14 @@ func (db *Database) Match(ctx context.Context, g *sbom.Graph, o Options) (*Resul
 	if db.more > 0 {
 		m.res.Unjudged = append(m.res.Unjudged, Unjudged{Reason: ReasonRecord, Detail: fmt.Sprintf("%d more records cannot be read", db.more)})
 	}
+	for _, gap := range g.Unknowns() {
+		switch {
+		case gap.Reason == sbom.ReasonPackageURLs && gap.Field == sbom.FieldIdentity:
+			m.res.Unjudged = append(m.res.Unjudged, Unjudged{Component: gap.Component, Reason: ReasonNames, Detail: fmt.Sprintf("the bill also calls it %.200s", gap.Detail)})
+		case gap.Reason == sbom.ReasonNotRead && gap.Field == sbom.FieldComponents:
+			m.res.Unjudged = append(m.res.Unjudged, Unjudged{Reason: ReasonNames, Detail: fmt.Sprintf("the bill has a package that is not looked up: %.200s", gap.Detail)})
+		}
+	}
 	components := g.Components()
 	for i, c := range components {
 		if err := ctx.Err(); err != nil {

@@ -57,6 +57,7 @@ const (
 	ReasonRecord      = "record-malformed" // a record that cannot be read, or makes no sense
 	ReasonNoEcosystem = "no-ecosystem"     // a component without a package URL of an ecosystem of OSV
 	ReasonNotCovered  = "not-in-database"  // the database has no record of the ecosystem
+	ReasonNames       = "several-names"    // a component with several package URLs, or a package that is not read as a component
 	ReasonNoVersion   = "no-version"       // a component without a version
 	ReasonNoOrder     = "version-order"    // a version that is none of the ecosystem, or an ecosystem whose order is not known
 	ReasonCommits     = "commit-history"   // a range of commits, and no history to ask
