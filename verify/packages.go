@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
@@ -129,7 +130,7 @@ func (s *solver) packagesOf(r *rule, c *candidate) *packageList {
 		return true
 	}
 	for _, m := range c.materials {
-		if means(m.URI) {
+		if m.URI = packageURI(m.URI); means(m.URI) {
 			l.add(m)
 		}
 	}
@@ -141,7 +142,7 @@ func (s *solver) packagesOf(r *rule, c *candidate) *packageList {
 		return l // a statement without packages is refused
 	}
 	sbomPackages(doc, func(uri string, set provenance.DigestSet) {
-		if !means(uri) {
+		if uri = packageURI(uri); !means(uri) {
 			return
 		}
 		p := provenance.ResourceDescriptor{URI: uri, Digest: s.v.usable(set)}
@@ -150,6 +151,17 @@ func (s *solver) packagesOf(r *rule, c *candidate) *packageList {
 		}
 	})
 	return l
+}
+
+// packageURI writes the scheme and type of a package URL as its specification
+// wants readers to understand them, so that no other spelling of them keeps a
+// package from what a pattern is about. Other URIs stay as they are.
+func packageURI(uri string) string {
+	if len(uri) < 4 || !strings.EqualFold(uri[:4], "pkg:") {
+		return uri
+	}
+	typ, rest, _ := strings.Cut(strings.TrimLeft(uri[4:], "/"), "/")
+	return "pkg:" + strings.ToLower(typ) + "/" + strings.TrimLeft(rest, "/")
 }
 
 type packagesKey struct {
@@ -216,8 +228,8 @@ func sbomPackages(doc any, each func(uri string, set provenance.DigestSet)) {
 			uris := purls(m["externalRefs"], "referenceType", "purl", "referenceLocator")
 			if name == "@graph" {
 				uris = purls(m["externalIdentifier"], "externalIdentifierType", "packageUrl", "identifier")
-				if uri, _ := m["software_packageUrl"].(string); uri != "" && len(uris) == 0 {
-					uris = []string{uri}
+				if uri, _ := m["software_packageUrl"].(string); uri != "" && !slices.Contains(uris, uri) {
+					uris = append(uris, uri)
 				}
 			}
 			component(m, uris...)

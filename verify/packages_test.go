@@ -100,6 +100,11 @@ func TestD4_SamePackages(t *testing.T) {
 		"one more digest":       {[]string{a}, []string{a, "pkg:npm/a@1=evil"}, false},
 		"no digest in the bill": {[]string{a}, []string{"pkg:npm/a@1"}, false},
 		"no digest at all":      {[]string{"pkg:npm/a@1"}, []string{"pkg:npm/a@1"}, false},
+		"type in capitals":      {[]string{a}, []string{a, "pkg:NPM/evil@1=evil"}, false},
+		"scheme in capitals":    {[]string{a}, []string{a, "PKG:npm/evil@1=evil"}, false},
+		"slashes":               {[]string{a}, []string{a, "pkg://npm/evil@1=evil"}, false},
+		"one slash":             {[]string{a}, []string{a, "pkg:/npm/evil@1=evil"}, false},
+		"the same, in capitals": {[]string{a}, []string{"pkg:NPM/a@1=one"}, true},
 		"edge55 nothing":        {nil, nil, false},
 		"edge55 only excepted":  {[]string{local}, []string{local}, false},
 	} {
@@ -219,5 +224,17 @@ func TestD4_Narrow(t *testing.T) {
 		if _, err := parent.Narrow(child); c.ok != (err == nil) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A package of SPDX 3 can say its package URL in two places.
+func TestAttackTwoPackageURLsOfSPDX3(t *testing.T) {
+	p := packagesPolicy(predicate.TypeSPDX3)
+	element := map[string]any{"type": "software_Package", "name": "a", "software_packageUrl": "pkg:npm/evil@1",
+		"externalIdentifier": []any{map[string]any{"type": "ExternalIdentifier", "externalIdentifierType": "packageUrl", "identifier": "pkg:npm/a@1"}},
+		"verifiedUsing":      []any{map[string]any{"type": "Hash", "algorithm": "sha256", "hashValue": dependency("pkg:npm/a@1=one").Digest.Get(provenance.SHA256).Value()}}}
+	st := statement(predicate.TypeSPDX3, files("app"), map[string]any{"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": []any{element}})
+	if _, err := judge(t, p, "app", signed(built(dependencies("pkg:npm/a@1=one"), files("app")), "bld"), signed(st, "sbm")); reasonOf(err) != verify.ReasonPackages {
+		t.Errorf("a package that is called evil, too, passes: %v", err)
 	}
 }

@@ -98,6 +98,8 @@ type File struct {
 	// regular file.
 	Link *string
 	Size int64 // in bytes; of a symbolic link, of its target's text
+	// Config is set for the configuration of an image, which no layer has.
+	Config bool
 	// Content is what the file holds, if it was asked for.
 	Content []byte
 }

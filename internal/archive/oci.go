@@ -249,8 +249,12 @@ func (img *image) follow(d *descriptor) (attached bool, err error) {
 		}
 		return false, nil
 	}
+	before := len(img.u.files)
 	if err := img.opaque(doc.Config); err != nil {
 		return false, err
+	}
+	for i := range img.u.files[before:] {
+		img.u.files[before+i].Config = true
 	}
 	for i := range doc.Layers {
 		l := &doc.Layers[i]
@@ -280,10 +284,13 @@ func (img *image) opaque(d *descriptor) error {
 // layer adds the files of a layer.
 func (img *image) layer(d *descriptor) error {
 	name, err := d.file()
-	if err != nil || img.looked[name] {
+	// That somebody calls the blob something else, too, does not make its
+	// files go away.
+	unpacked := "layer " + name
+	if err != nil || img.looked[unpacked] {
 		return err
 	}
-	img.looked[name] = true
+	img.looked[name], img.looked[unpacked] = true, true
 	u := img.u
 	return img.blob(d, name, func(r io.Reader) error {
 		b := bufio.NewReaderSize(r, 64<<10)

@@ -49,6 +49,7 @@ type File struct {
 	Digests provenance.DigestSet
 	Link    bool
 
+	config  bool   // of an image
 	content []byte // of lists of files
 }
 
@@ -94,7 +95,7 @@ func Package(ctx context.Context, file string) (*Files, error) {
 	f.list = make([]File, len(pkg.Files))
 	for i := range pkg.Files {
 		m := &pkg.Files[i]
-		f.list[i] = File{Name: m.Name, Size: m.Size, Digests: digests(&m.Sum), Link: m.Link != nil, content: m.Content}
+		f.list[i] = File{Name: m.Name, Size: m.Size, Digests: digests(&m.Sum), Link: m.Link != nil, config: m.Config, content: m.Content}
 	}
 	return f, nil
 }
@@ -250,7 +251,7 @@ func Balance(g *sbom.Graph, files *Files, rules ...Rule) (*Ledger, error) {
 			}
 		}
 		if base := path.Base(f.Name); e.State == Unknown && files.image &&
-			(strings.HasPrefix(f.Name, "blobs/") || strings.HasPrefix(base, ".wh.") && f.Size == 0) {
+			(f.config || strings.HasPrefix(base, ".wh.") && f.Size == 0) {
 			e.State, e.How = Generated, "format: image metadata"
 		}
 		seen[e.Component] = true
@@ -330,13 +331,29 @@ func newOwners(g *sbom.Graph) *owners {
 		case "npm":
 			for _, p := range c.Properties {
 				// Where package sbom/scan found it.
-				if p.Name == "hallmark-scan:path" && path.Base(p.Value) == "package.json" && strings.Contains("/"+p.Value, "/node_modules/") {
-					o.dirs[path.Dir(p.Value)] = c.ID
+				if dir, base := path.Split(p.Value); p.Name == "hallmark-scan:path" && base == "package.json" && isModule(path.Clean(dir)) {
+					o.dirs[path.Clean(dir)] = c.ID
 				}
 			}
 		}
 	}
 	return o
+}
+
+// isModule reports whether a directory is that of one installed npm package:
+// node_modules/name or node_modules/@scope/name, and not one of many.
+func isModule(dir string) bool {
+	const modules = "/node_modules/"
+	dir = "/" + dir
+	i := strings.LastIndex(dir, modules)
+	if i < 0 {
+		return false
+	}
+	scope, name, scoped := strings.Cut(dir[i+len(modules):], "/")
+	if !scoped {
+		return scope != "" && scope[0] != '@' && scope[0] != '.' && scope != "node_modules"
+	}
+	return len(scope) > 1 && scope[0] == '@' && !strings.Contains(name, "/")
 }
 
 // read takes in a list of files.

@@ -218,8 +218,9 @@ func TestNodeModules(t *testing.T) {
 	}
 }
 
-// Of an image, files that a later layer hides count as well.
-func TestImage(t *testing.T) {
+// imageOf writes an OCI layout with one image.
+func imageOf(t testing.TB, layers ...[]byte) string {
+	t.Helper()
 	blobs := map[string][]byte{}
 	put := func(data []byte) map[string]any {
 		h := sha256.Sum256(data)
@@ -234,8 +235,12 @@ func TestImage(t *testing.T) {
 	marshal := func(v any) []byte { b, _ := json.Marshal(v); return b }
 	config := put([]byte(`{"os":"linux","architecture":"amd64"}`))
 	config["mediaType"] = "application/vnd.oci.image.config.v1+json"
+	var list []any
+	for _, l := range layers {
+		list = append(list, layer(l))
+	}
 	manifest := put(marshal(map[string]any{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config,
-		"layers": []any{layer(tarOf(t, "bin/app=old", "secret=key")), layer(tarOf(t, "bin/app=program", ".wh.secret="))}}))
+		"layers": list}))
 	manifest["mediaType"] = "application/vnd.oci.image.manifest.v1+json"
 	dir := t.TempDir()
 	files := map[string][]byte{"oci-layout": []byte(`{"imageLayoutVersion":"1.0.0"}`), "index.json": marshal(map[string]any{"schemaVersion": 2, "manifests": []any{manifest}})}
@@ -248,6 +253,12 @@ func TestImage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+// Of an image, files that a later layer hides count as well.
+func TestImage(t *testing.T) {
+	dir := imageOf(t, tarOf(t, "bin/app=old", "secret=key"), tarOf(t, "bin/app=program", ".wh.secret="))
 	f, err := account.Package(context.Background(), dir)
 	if err != nil {
 		t.Fatal(err)

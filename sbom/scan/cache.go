@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	cacheFormat = "hallmark scan cache 1\n"
+	cacheFormat = "hallmark scan cache 2\n"
 	cacheSuffix = ".scan"
 )
 

@@ -654,11 +654,18 @@ func (s *layerScan) tar(ctx context.Context, r io.Reader) error {
 		p := clean(h.Name)
 		base := path.Base(p)
 		if base == ".wh..wh..opq" {
-			s.result.Opaque = append(s.result.Opaque, strings.TrimPrefix(path.Dir(p), "."))
+			dir := path.Dir(p)
+			if dir == "." {
+				dir = ""
+			}
+			s.result.Opaque = append(s.result.Opaque, dir)
 			continue
 		}
 		if name, ok := strings.CutPrefix(base, ".wh."); ok {
-			if !strings.HasPrefix(name, ".wh.") { // of aufs itself
+			// Those of aufs itself remove nothing; nor do those that name no
+			// file, but a directory or the one above: what they would hide,
+			// runtimes do not agree about.
+			if !strings.HasPrefix(name, ".wh.") && name != "" && name != "." && name != ".." {
 				s.result.Whiteouts = append(s.result.Whiteouts, path.Join(path.Dir(p), name))
 			}
 			continue
