@@ -153,3 +153,38 @@ func TestAttackSeveralNames(t *testing.T) {
 		}
 	}
 }
+
+// Wherever a document puts a component, and however it spells its package URL,
+// it is looked up.
+func TestAttackHiddenInADocument(t *testing.T) {
+	db := open(t, map[string]string{
+		"V-1": rec("V-1", "npm", "@s/evil", ranges("SEMVER", "introduced=0", "fixed=2.0.0-rc.1")),
+		"V-2": rec("V-2", "PyPI", "My_Evil", ranges("ECOSYSTEM", "introduced=0", "fixed=1!1")),
+	})
+	wrap := func(purl, version string) []string {
+		c := fmt.Sprintf(`{"type":"library","bom-ref":"e","name":"x","version":%q,"purl":%q}`, version, purl)
+		head := `{"bomFormat":"CycloneDX","specVersion":"1.6","version":1,"metadata":{"component":{"type":"application","bom-ref":"r","name":"r"%s}},"components":[%s]}`
+		return []string{
+			fmt.Sprintf(head, "", c),
+			fmt.Sprintf(head, `,"components":[`+c+`]`, ""),
+			fmt.Sprintf(head, "", `{"type":"file","name":"a","components":[{"type":"data","name":"b","components":[`+c+`]}]}`),
+			fmt.Sprintf(head, "", `{"type":"library","bom-ref":"pkg:npm/%40s/evil@1.0.0","name":"x","purl":"pkg:npm/ok@1.0.0"},`+c),
+		}
+	}
+	for _, tt := range [][2]string{
+		{"pkg:npm/%40s/evil@1.0.0", "1.0.0"}, {"pkg:npm/@s/evil@1.0.0", "1.0.0"}, {"PKG:NPM/%40S/EVIL@1.0.0", "1.0.0"}, {"pkg://npm//%40s/evil@1.0.0", "1.0.0"},
+		{"pkg:npm/%40s%2Fevil@1.0.0", "1.0.0"}, {"pkg:npm/%40s/%65vil@%31.0.0?x=y#z", "1.0.0"}, {"pkg:npm/%40s/evil@2.0.0-beta", ""}, {"pkg:npm/%40s/evil@9.0.0", "1.0.0"},
+		{"pkg:npm/%40s/evil@1.99999999999999999999999.0", ""}, {"pkg:npm/%40s/evil@9", "9@1"},
+		{"pkg:pypi/my.evil@1", "1"}, {"pkg:pypi/MY--evil@2026", "2026"}, {"pkg:pypi/my-evil@0!99", ""}, {"pkg:pypi/my-evil@1!1.dev1", ""},
+	} {
+		for i, doc := range wrap(tt[0], tt[1]) {
+			g, err := sbom.Read([]byte(doc), sbom.CycloneDX)
+			if err != nil {
+				continue // refused
+			}
+			if err := match(t, db, g).Report(osv.ReportOptions{}).Err(); err == nil {
+				t.Errorf("%s with version %s, document %d: passes", tt[0], tt[1], i)
+			}
+		}
+	}
+}
