@@ -47,12 +47,13 @@ func run(args []string, out *os.File) int {
 		"lint": lint, "explain": explain, "test": test, "learn": draft,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
-		fmt.Fprint(os.Stderr, usage)
-		return cli.Cannot
+		return cli.Usage(args, out, os.Stderr, usage)
 	}
 	ok, err := commands[args[0]](ctx, args[1:], out)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		return cli.OK
+	case errors.Is(err, errUsage):
 		return cli.Cannot
 	case err != nil:
 		return cli.Fail("policy "+args[0], err)
@@ -61,6 +62,9 @@ func run(args []string, out *os.File) int {
 	}
 	return cli.OK
 }
+
+// errUsage says that the usage was printed.
+var errUsage = errors.New("wrong usage")
 
 // flags parses the flags of a command that takes at least one argument.
 func flags(name string, args []string, define func(*flag.FlagSet)) ([]string, error) {
@@ -72,12 +76,14 @@ func flags(name string, args []string, define func(*flag.FlagSet)) ([]string, er
 	if define != nil {
 		define(f)
 	}
-	if err := f.Parse(args); err != nil {
-		return nil, flag.ErrHelp
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil, err
+	} else if err != nil {
+		return nil, errUsage
 	}
 	if f.NArg() == 0 {
 		f.Usage()
-		return nil, flag.ErrHelp
+		return nil, errUsage
 	}
 	return f.Args(), nil
 }
@@ -149,9 +155,10 @@ func test(ctx context.Context, args []string, out *os.File) (bool, error) {
 	}
 	paint := cli.Paint(cli.Color(out))
 	type result struct {
-		File, Name string
-		OK         bool
-		Message    string `json:",omitempty"`
+		File    string `json:"file"`
+		Name    string `json:"name"`
+		OK      bool   `json:"ok"`
+		Message string `json:"message,omitempty"`
 	}
 	var all []result
 	passed := 0
@@ -204,6 +211,9 @@ func draft(ctx context.Context, args []string, out *os.File) (bool, error) {
 	})
 	if err != nil {
 		return false, err
+	}
+	if evidence == "" {
+		return false, errors.New("-evidence is required")
 	}
 	ev, err := verify.ReadEvidence(ctx, strings.Split(evidence, ",")...)
 	if err != nil {

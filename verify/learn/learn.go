@@ -101,6 +101,7 @@ type drafter struct {
 	stages     map[string]*stage // by what makes a stage one
 	statements map[provenance.Digest]*statement
 	external   map[inputKey][]provenance.ResourceDescriptor // what no stage made
+	evidence   []want                                       // materials that are statements
 }
 
 // An inputKey is what materials from outside are collected under.
@@ -119,8 +120,9 @@ type stage struct {
 	signers    map[string]bool
 	statements []*statement
 	from       map[*stage]*edge
-	about      map[*stage]bool
+	about      map[*stage]string // with the pattern for the products
 	inputs     map[inputKey]bool
+	after      map[*stage]bool
 }
 
 type statement struct {
@@ -275,7 +277,7 @@ func (d *drafter) place(st *statement, transformation bool) error {
 	if s == nil {
 		s = &stage{
 			name: slug(name, "stage"), key: key, flow: transformation, where: where,
-			builders: map[string]bool{}, signers: map[string]bool{}, from: map[*stage]*edge{}, about: map[*stage]bool{}, inputs: map[inputKey]bool{},
+			builders: map[string]bool{}, signers: map[string]bool{}, from: map[*stage]*edge{}, about: map[*stage]string{}, inputs: map[inputKey]bool{}, after: map[*stage]bool{},
 		}
 		d.stages[key] = s
 	}
@@ -287,21 +289,55 @@ func (d *drafter) place(st *statement, transformation bool) error {
 	return nil
 }
 
+// A want is a file that was used, and by which statement: nil for the artifacts.
+type want struct {
+	resource provenance.ResourceDescriptor
+	consumer *statement
+}
+
 // walk goes back from the artifacts to everything that they came from.
+//
+// A file that is handed on is a product of several stages. It is tied to the one that
+// made it first, and to those that handed it on once all others are tied: otherwise
+// what a release hands on could seem to flow into the stages that it is made of.
 func (d *drafter) walk() error {
-	type want struct {
-		resource provenance.ResourceDescriptor
-		consumer *statement // nil for the artifacts
+	type tie struct {
+		want   want
+		digest provenance.Digest
+		from   *statement
 	}
 	var queue []want
+	var later []tie
 	for _, a := range d.run.Artifacts {
 		queue = append(queue, want{a.Descriptor(), nil})
 	}
 	visited := map[*statement]bool{}
-	for len(queue) > 0 {
+	follow := func(e tie) bool {
+		if c := e.want.consumer; c != nil {
+			if e.from.stage.reaches(c.stage) {
+				return false // it would come from itself
+			}
+			c.stage.tie(e.from, e.want.resource)
+		}
+		e.from.used[e.digest] = true
+		if !visited[e.from] {
+			visited[e.from] = true
+			for _, m := range e.from.materials {
+				queue = append(queue, want{m, e.from})
+			}
+		}
+		return true
+	}
+	for len(queue) > 0 || len(later) > 0 {
+		if len(queue) == 0 {
+			follow(later[0])
+			later = later[1:]
+			continue
+		}
 		w := queue[0]
 		queue = queue[1:]
 		made := false
+		var handed []tie
 		for _, digest := range w.resource.Digest {
 			if !digest.Algorithm().Strong() {
 				continue
@@ -311,35 +347,58 @@ func (d *drafter) walk() error {
 				return err
 			}
 			for _, st := range found {
-				if !st.stage.flow {
-					continue
-				}
-				if w.consumer != nil {
-					if st.stage.reaches(w.consumer.stage) {
-						continue // it would come from itself
-					}
-					w.consumer.stage.tie(st, w.resource)
-				}
-				made = true
-				st.used[digest] = true
-				if !visited[st] {
-					visited[st] = true
-					for _, m := range st.materials {
-						queue = append(queue, want{m, st})
-					}
+				switch e := (tie{w, digest, st}); {
+				case !st.stage.flow:
+				case w.consumer != nil && st.uses(digest):
+					handed = append(handed, e)
+				case follow(e):
+					made = true
 				}
 			}
+		}
+		if made {
+			later = append(later, handed...)
+			continue
+		}
+		for _, e := range handed {
+			made = follow(e) || made
 		}
 		if !made {
 			if w.consumer == nil {
 				return fmt.Errorf("learn: nobody who is named says what made %s", w.resource.Label())
 			}
-			key := inputKeyOf(w.resource)
-			w.consumer.stage.inputs[key] = true
-			d.external[key] = append(d.external[key], w.resource)
+			if w.resource.MediaType == provenance.PayloadType {
+				d.evidence = append(d.evidence, w)
+				continue
+			}
+			d.admit(w)
 		}
 	}
 	return nil
+}
+
+// admit makes what no stage made an input.
+func (d *drafter) admit(w want) {
+	key := inputKeyOf(w.resource)
+	w.consumer.stage.inputs[key] = true
+	d.external[key] = append(d.external[key], w.resource)
+}
+
+// order notes that a stage came after the statement that it lists among its
+// materials, if the policy has a stage for that statement.
+func (d *drafter) order(w want, final *stage) bool {
+	for _, digest := range w.resource.Digest {
+		if st := d.statements[digest]; st != nil && st.stage != w.consumer.stage && st.stage.used(final) {
+			w.consumer.stage.after[st.stage] = true
+			return true
+		}
+	}
+	return false
+}
+
+// uses reports whether a file with the digest went into the statement's step.
+func (st *statement) uses(digest provenance.Digest) bool {
+	return slices.ContainsFunc(st.materials, func(m provenance.ResourceDescriptor) bool { return slices.Contains(m.Digest, digest) })
 }
 
 // reaches reports whether something flows to s from to, by way of others or not.
@@ -372,6 +431,56 @@ func (s *stage) tie(st *statement, material provenance.ResourceDescriptor) {
 	e.same, e.base = e.same && same, e.base && base
 }
 
+// observe finds what s is about: the stages all of whose used products are
+// among its subjects, or if there is none, those with some that are. A file that
+// is handed on is a product of several stages, and an SBOM of the program is not
+// about everything that was released with it.
+func (s *stage) observe(stages []*stage) {
+	some := map[*stage]string{}
+	for _, other := range stages {
+		if !other.flow {
+			continue
+		}
+		missing, names := 0, map[string]bool{}
+		for _, product := range other.usedProducts() {
+			missing++
+			if slices.ContainsFunc(s.statements, func(st *statement) bool {
+				return slices.ContainsFunc(st.Subjects(), func(r provenance.ResourceDescriptor) bool { return r.Digest.Matches(product.Digest) })
+			}) {
+				names[product.Name] = true
+				missing--
+			}
+		}
+		switch {
+		case len(names) == 0:
+		case missing == 0:
+			s.about[other] = ""
+		case len(names) == 1 && !names[""]:
+			for name := range names {
+				some[other] = glob.Quote(name)
+			}
+		default:
+			some[other] = "" // no pattern says which; whether all are meant, the run shows
+		}
+	}
+	if len(s.about) == 0 {
+		s.about = some
+	}
+}
+
+// usedProducts are the products by which others, or the artifacts, hang on the stage.
+func (s *stage) usedProducts() []provenance.ResourceDescriptor {
+	var list []provenance.ResourceDescriptor
+	for _, st := range s.statements {
+		for _, r := range st.Subjects() {
+			if slices.ContainsFunc(r.Digest, func(d provenance.Digest) bool { return st.used[d] }) {
+				list = append(list, r)
+			}
+		}
+	}
+	return list
+}
+
 func (d *drafter) policy() (*verify.Policy, error) {
 	p := &verify.Policy{
 		Schema: verify.PolicySchema, Name: d.run.Artifacts[0].Name, Version: 1,
@@ -385,20 +494,14 @@ func (d *drafter) policy() (*verify.Policy, error) {
 	}
 	p.Final = final.name
 
-	// What is about something is about what flows: the used products of one
-	// statement at least.
 	for _, s := range stages {
-		if s.flow {
-			continue
+		if !s.flow {
+			s.observe(stages)
 		}
-		for _, st := range s.statements {
-			for _, other := range d.statements {
-				for digest := range other.used {
-					if slices.ContainsFunc(st.Subjects(), func(r provenance.ResourceDescriptor) bool { return slices.Contains(r.Digest, digest) }) {
-						s.about[other.stage] = true
-					}
-				}
-			}
+	}
+	for _, w := range d.evidence {
+		if !d.order(w, final) {
+			d.admit(w)
 		}
 	}
 	inputs := d.inputs(p)
@@ -422,7 +525,10 @@ func (d *drafter) policy() (*verify.Policy, error) {
 			out.From = append(out.From, flow)
 		}
 		for _, a := range byName(s.about) {
-			out.About = append(out.About, verify.About{Stage: a.name})
+			out.About = append(out.About, verify.About{Stage: a.name, Products: s.about[a]})
+		}
+		for _, a := range byName(s.after) {
+			out.After = append(out.After, a.name)
 		}
 		for name := range s.inputs {
 			out.Inputs = append(out.Inputs, inputs[name])

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,68 @@ final: pack
 	}
 	if b, _ := again.YAML(); string(b) != string(text) {
 		t.Error("a second draft differs")
+	}
+}
+
+// A release hands on the program and its archive together: the program is a
+// product of the build and of the release, an SBOM of the program is about the
+// build only, and packing came after the tests, whose statement it lists.
+func TestDraftHandedOn(t *testing.T) {
+	main, app, bill, archive := res("main.go", "", "main"), res("app", "", "app"), res("app.cdx.json", "", "bill"), res("app.tar.gz", "", "archive")
+	tests, err := provenance.NewStatement(list{app}, predicate.TypeTestResult, map[string]any{"result": "PASSED", "configuration": []any{res("c", "", "c")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tested := provenance.ResourceDescriptor{Name: "tests", MediaType: provenance.PayloadType, Digest: provenance.DigestSet{tests.Digest()}}
+	evidence := [][]byte{
+		signed(t, predicate.TypeLink, link("source", nil), list{main}, "ann"),
+		signed(t, predicate.TypeSLSAProvenance, build(list{main}, "https://b"), list{app}, "bob"),
+		signed(t, predicate.TypeTestResult, map[string]any{"result": "PASSED", "configuration": []any{res("c", "", "c")}}, list{app}, "ann"),
+		signed(t, predicate.TypeCycloneDX, map[string]any{"bomFormat": "CycloneDX"}, list{app}, "ann"),
+		signed(t, predicate.TypeLink, link("bill", list{app}), list{bill}, "ann"),
+		signed(t, predicate.TypeLink, link("pack", list{app, tested}), list{archive}, "ann"),
+		signed(t, predicate.TypeLink, link("release", list{archive, app, bill}), list{archive, app, bill}, "ann"),
+	}
+	request := verify.Request{Evidence: verify.NewEvidence(evidence...), At: now}
+	for _, r := range (list{archive, app, bill}) {
+		request.Artifacts = append(request.Artifacts, provenance.Artifact{Name: r.Name, Digests: r.Digest})
+	}
+	p, err := learn.Draft(t.Context(), request, who("ann", "bob"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := p.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := func(stage string) (names []string) {
+		for _, f := range p.Stages[stage].From {
+			names = append(names, f.Stage)
+		}
+		return names
+	}
+	about := func(stage string) (names []string) {
+		for _, a := range p.Stages[stage].About {
+			names = append(names, a.Stage+a.Products)
+		}
+		return names
+	}
+	for _, c := range []struct {
+		what      string
+		got, want []string
+	}{
+		{"release comes from", from("release"), []string{"bill", "build", "pack"}},
+		{"pack comes from", from("pack"), []string{"build"}},
+		{"pack comes after", p.Stages["pack"].After, []string{"test-result"}},
+		{"the tests are about", about("test-result"), []string{"build"}},
+		{"the SBOM is about", about("bom"), []string{"build"}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s %q, want %q", c.what, c.got, c.want)
+		}
+	}
+	if len(p.Inputs) != 0 || len(p.Stages) != 7 {
+		t.Errorf("%d inputs, %d stages\n%s", len(p.Inputs), len(p.Stages), text)
 	}
 }
 

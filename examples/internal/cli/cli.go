@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -56,6 +57,25 @@ func (p Paint) Green(s string) string { return p.sgr("32", s) }
 func Fail(name string, err error) int {
 	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	return Cannot
+}
+
+// Usage prints the usage where it was asked for, or who called wrongly sees it,
+// and returns the exit code.
+func Usage(args []string, out, err io.Writer, usage string) int {
+	if len(args) > 0 && slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]) {
+		fmt.Fprint(out, usage)
+		return OK
+	}
+	fmt.Fprint(err, usage)
+	return Cannot
+}
+
+// Count writes a number of things: "1 file", "3 files".
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // Bytes writes a size for people: "8.1 MB".
