@@ -138,6 +138,9 @@ func run(args []string, in io.Reader, out io.Writer) int {
 		return cli.Cannot
 	}
 	read := kinds[o.kind]
+	if read == nil && o.kind != "" {
+		return cli.Fail("attest", fmt.Errorf("-type: want one of %s, found %q", strings.Join(slices.Sorted(maps.Keys(kinds)), ", "), o.kind))
+	}
 	if read == nil || o.key == "" || flags.NArg() != 1 || len(o.subjects) == 0 && o.commit == "" {
 		flags.Usage()
 		return cli.Cannot
@@ -176,7 +179,7 @@ func run(args []string, in io.Reader, out io.Writer) int {
 	case o.out == "":
 		_, err = fmt.Fprintf(out, "%s\n", envelope)
 	default:
-		_, err = fmt.Fprintf(out, "%s\n%s about %d subjects, in %s\n", said, st.PredicateType(), len(st.Subjects()), o.out)
+		_, err = fmt.Fprintf(out, "%s\n%s about %s, in %s\n", said, st.PredicateType(), cli.Count(len(st.Subjects()), "subject"), o.out)
 	}
 	if err != nil {
 		return cli.Fail("attest", err)

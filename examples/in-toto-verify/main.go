@@ -119,8 +119,7 @@ func run(args []string, out, errs io.Writer) int {
 		return cli.Cannot
 	}
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		fmt.Fprint(errs, usage)
-		return cli.Cannot
+		return cli.Usage(args, out, errs, usage)
 	}
 	a, err := parse(args)
 	if err != nil {
@@ -216,10 +215,10 @@ func readFile(name string) ([]byte, error) {
 }
 
 func show(out io.Writer, s *intoto.Summary, loud bool) {
-	fmt.Fprintf(out, "passed: %d steps, %d materials, %d products\n", len(s.Steps), len(s.Materials), len(s.Products))
+	fmt.Fprintf(out, "passed: %s, %s, %s\n", cli.Count(len(s.Steps), "step"), cli.Count(len(s.Materials), "material"), cli.Count(len(s.Products), "product"))
 	if loud {
 		for _, step := range s.Steps {
-			fmt.Fprintf(out, "  step %q: %d materials, %d products, by %s\n", step.Name, len(step.Materials), len(step.Products), strings.Join(step.Functionaries, ", "))
+			fmt.Fprintf(out, "  step %q: %s, %s, by %s\n", step.Name, cli.Count(len(step.Materials), "material"), cli.Count(len(step.Products), "product"), strings.Join(step.Functionaries, ", "))
 		}
 		for _, i := range s.Inspections {
 			fmt.Fprintf(out, "  inspection %q\n", i)

@@ -89,7 +89,7 @@ func TestRun(t *testing.T) {
 		code int
 		says string
 	}{
-		{"-l plain.layout -k owner.json -d links -p NAME=app", 0, "passed: 1 steps"},
+		{"-l plain.layout -k owner.json -d links -p NAME=app", 0, "passed: 1 step,"},
 		{"--layout plain.layout --verification-keys owner.json --link-dir=links --parameter NAME=app -v", 0, `step "build"`},
 		{"-l plain.layout -k owner.json -t ed25519 -d links -p NAME=app -q", 0, ""},
 		{"-l plain.layout -k owner.json -d links -p NAME=other", 1, "artifact-rule"},

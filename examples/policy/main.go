@@ -143,7 +143,7 @@ func lint(_ context.Context, args []string, out *os.File) (bool, error) {
 		}
 		fmt.Fprintf(out, "%s  %s  %s\n         %s: %s\n", severity, paint.Bold(f.Code), f.Position, f.Path, f.Message)
 	}
-	fmt.Fprintf(out, "%d warnings, %d remarks\n", warnings, len(all)-warnings)
+	fmt.Fprintf(out, "%s, %s\n", cli.Count(warnings, "warning"), cli.Count(len(all)-warnings, "remark"))
 	return warnings == 0, nil
 }
 

@@ -60,10 +60,10 @@ func run() int {
 	defer cancel()
 	cfg, err := parse(os.Args[1:])
 	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			cli.Fail("release", err)
+		if errors.Is(err, flag.ErrHelp) {
+			return cli.OK
 		}
-		return cli.Cannot
+		return cli.Fail("release", err)
 	}
 	r := &releaser{config: cfg, paint: cli.Paint(cli.Color(os.Stdout))}
 	rep, err := r.release(ctx)
@@ -116,7 +116,7 @@ func parse(args []string) (*config, error) {
 	}
 	switch {
 	case c.tamper != "" && !slices.Contains(attacks, c.tamper):
-		return nil, fmt.Errorf("-tamper: want one of %s", strings.Join(attacks, ", "))
+		return nil, fmt.Errorf("-tamper: want one of %s, found %q", strings.Join(attacks, ", "), c.tamper)
 	case len(c.command) > 0 && (c.product == "" || flags.NArg() > 0):
 		return nil, errors.New("a command needs -product FILE and no package")
 	case c.keyless != "" && c.keys != "":

@@ -59,7 +59,7 @@ func (r *releaser) source(ctx context.Context) (string, error) {
 		return "", err
 	}
 	link := &predicate.Link{Name: "source"}
-	said := fmt.Sprintf("%d files", len(tree.Files))
+	said := cli.Count(len(tree.Files), "file")
 	subjects := tree.Descriptors(false)
 	if r.git != nil {
 		commit := r.git.Descriptor()
@@ -67,7 +67,7 @@ func (r *releaser) source(ctx context.Context) (string, error) {
 		subjects = append(subjects, commit)
 		said += ", " + r.git.Commit.Short()
 		if r.git.DirtyCount > 0 {
-			said += fmt.Sprintf(" and %d changes", r.git.DirtyCount)
+			said += " and " + cli.Count(r.git.DirtyCount, "change")
 		}
 	}
 	st, err := link.Statement(subjects)
@@ -117,11 +117,14 @@ func (r *releaser) step(name string, argv ...string) record.Step {
 	}
 }
 
-// run runs a step; what the command said is shown if it failed.
+// run1 runs a step; what the command said is shown if it failed.
 func run1(ctx context.Context, step record.Step) (*record.Record, error) {
 	rec, err := record.Run(ctx, step)
 	if failed, ok := errors.AsType[*record.Failure](err); ok {
-		return nil, fmt.Errorf("%w\n%s", err, cli.Indent("    ", failed.Observed.Stderr.Text+failed.Observed.Stdout.Text))
+		if said := failed.Observed.Stderr.Text + failed.Observed.Stdout.Text; said != "" {
+			err = fmt.Errorf("%w\n%s", err, cli.Indent("    ", said))
+		}
+		return nil, err
 	}
 	return rec, err
 }
@@ -218,7 +221,7 @@ func (r *releaser) test(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := fmt.Sprintf("%s, %d tests", strings.ToLower(result.Result), len(result.PassedTests)+len(result.FailedTests))
+	said := fmt.Sprintf("%s, %s", strings.ToLower(result.Result), cli.Count(len(result.PassedTests)+len(result.FailedTests), "test"))
 	return said, r.attest(ctx, "test", st)
 }
 
@@ -291,7 +294,7 @@ func (r *releaser) sbom(ctx context.Context) (string, error) {
 		return "", err
 	}
 	state, reasons := g.Completeness()
-	said := fmt.Sprintf("%d components, %s", len(g.Components()), state)
+	said := fmt.Sprintf("%s, %s", cli.Count(len(g.Components()), "component"), state)
 	if len(reasons) > 0 {
 		said += " (" + strings.Join(reasons, ", ") + ")"
 	}

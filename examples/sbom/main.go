@@ -162,13 +162,11 @@ func run(args []string, out *os.File) int {
 	ctx, cancel := cli.Context()
 	defer cancel()
 	if len(args) == 0 {
-		fmt.Fprint(os.Stderr, usage)
-		return cli.Cannot
+		return cli.Usage(args, out, os.Stderr, usage)
 	}
 	c, ok := commands[args[0]]
 	if !ok {
-		fmt.Fprint(os.Stderr, usage)
-		return cli.Cannot
+		return cli.Usage(args, out, os.Stderr, usage)
 	}
 	p := &program{out: out, paint: cli.Paint(cli.Color(out)), now: time.Now()}
 	f := flag.NewFlagSet("sbom "+args[0], flag.ContinueOnError)
@@ -177,7 +175,9 @@ func run(args []string, out *os.File) int {
 		f.PrintDefaults()
 	}
 	c.define(f, &p.options)
-	if err := f.Parse(args[1:]); err != nil {
+	if err := f.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+		return cli.OK
+	} else if err != nil {
 		return cli.Cannot
 	}
 	if n := f.NArg(); n < c.min || c.max >= 0 && n > c.max {
@@ -350,7 +350,7 @@ func (p *program) generate(ctx context.Context, kind, path string) error {
 		return err
 	}
 	state, reasons := g.Completeness()
-	fmt.Fprintf(os.Stderr, "sbom: %d components, %s", len(g.Components()), state)
+	fmt.Fprintf(os.Stderr, "sbom: %s, %s", cli.Count(len(g.Components()), "component"), state)
 	if len(reasons) > 0 {
 		fmt.Fprintf(os.Stderr, " (%s)", strings.Join(reasons, ", "))
 	}

@@ -49,10 +49,10 @@ func run(args []string) int {
 	defer cancel()
 	o, err := parse(args)
 	if err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			cli.Fail("sigstore-conformance", err)
+		if errors.Is(err, flag.ErrHelp) {
+			return cli.OK
 		}
-		return cli.Cannot
+		return cli.Fail("sigstore-conformance", err)
 	}
 	if o.command == "sign-bundle" {
 		err = signBundle(ctx, o)

@@ -60,8 +60,7 @@ func (p *program) run(args []string) int {
 		"version": func([]string) error { _, err := fmt.Fprintln(p.out, "slsa-verify (hallmark), SLSA v1.2"); return err },
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
-		fmt.Fprint(p.err, usage)
-		return cli.Cannot
+		return cli.Usage(args, p.out, p.err, usage)
 	}
 	err := commands[args[0]](args[1:])
 	if err == nil {
@@ -74,6 +73,7 @@ func (p *program) run(args []string) int {
 		fmt.Fprintf(p.err, "FAILED: SLSA verification failed: %v\n", err)
 		return cli.Refused
 	case errors.Is(err, flag.ErrHelp):
+		return cli.OK
 	case !errors.Is(err, errUsage):
 		fmt.Fprintf(p.err, "slsa-verify: %v\n", err)
 	}

@@ -13,7 +13,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +47,9 @@ func run(args []string, out *os.File) int {
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return cli.OK
+		}
 		return cli.Cannot
 	}
 	if *policyFile == "" || *evidence == "" || flags.NArg() == 0 {
@@ -53,7 +58,7 @@ func run(args []string, out *os.File) int {
 	}
 	render, ok := report.Renderers()[*format]
 	if !ok {
-		return cli.Fail("verify", fmt.Errorf("-format: there is no %q", *format))
+		return cli.Fail("verify", fmt.Errorf("-format: want one of %s, found %q", strings.Join(slices.Sorted(maps.Keys(report.Renderers())), ", "), *format))
 	}
 	if *asJSON {
 		*format, render = "json", report.JSON
