@@ -96,3 +96,21 @@ func TestAttackOtherPackagesOfSPDX3(t *testing.T) {
 	}
 	t.Errorf("%d components, and nothing says that one is left out: %+v", len(g.Components()), g.Unknowns())
 }
+
+// What one bill ships is shipped, whatever the other bill says.
+func TestAttackMergedScope(t *testing.T) {
+	for _, tt := range []struct{ a, b, want Scope }{
+		{Required, Excluded, Required}, {Excluded, Required, Required}, {"", Excluded, ""}, {Excluded, "", ""},
+		{Excluded, Optional, Optional}, {Excluded, Excluded, Excluded}, {"", Optional, Optional}, {"", Required, Required},
+	} {
+		g, other := new(Graph), new(Graph)
+		for i, x := range []*Graph{g, other} {
+			x.Add(Component{Type: Application, Name: "app", PURL: "pkg:npm/app@1"})
+			x.Add(Component{Name: "a", PURL: "pkg:npm/a@1", Scope: []Scope{tt.a, tt.b}[i]})
+		}
+		g.Merge(other)
+		if got := g.FindPURL("pkg:npm/a@1")[0].Scope; got != tt.want {
+			t.Errorf("%q merged with %q is %q, want %q", tt.a, tt.b, got, tt.want)
+		}
+	}
+}

@@ -207,7 +207,8 @@ func (c *Component) absorb(o *Component) {
 	if better(FieldSupplier, !c.Supplier.IsZero(), !o.Supplier.IsZero()) {
 		c.Supplier = o.Supplier
 	}
-	if c.Scope == "" {
+	// What one of the two ships is shipped.
+	if c.Scope == Excluded || c.Scope == "" && o.Scope != Excluded {
 		c.Scope = o.Scope
 	}
 	c.Dependencies = cmp.Or(c.Dependencies, o.Dependencies)

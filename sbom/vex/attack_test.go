@@ -2,6 +2,7 @@ package vex_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -85,5 +86,30 @@ func TestAttackStatementAboutOneOfTwoVersions(t *testing.T) {
 	}
 	if v := apply(t, r, no(vex.Product{PURL: "pkg:npm/a"})).Vulnerabilities[0]; v.Open() {
 		t.Error("a statement about every version does not count")
+	}
+}
+
+// Statements of nobody who counts cannot fill the report.
+func TestAttackFloodOfStatements(t *testing.T) {
+	g := &sbom.Graph{}
+	root := g.Add(sbom.Component{Type: sbom.Application, Name: "app", PURL: "pkg:npm/app@1.0.0"})
+	for i := range 50 {
+		g.Relate(root, sbom.DependsOn, g.Add(sbom.Component{Name: "a", PURL: fmt.Sprintf("pkg:npm/a@1.0.%d", i)}))
+	}
+	r := result(t, g, `{"id":"CVE-1","modified":"2026-02-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"a"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}`)
+	var flood []vex.Statement
+	for i := range 2000 {
+		s := no(vex.Product{PURL: "pkg:npm/app"})
+		s.Principals, s.Document = []string{"stranger"}, fmt.Sprint(i)
+		flood = append(flood, s)
+	}
+	out := apply(t, r, flood...)
+	if n := len(out.Remarks); n > 10*len(r.Vulnerabilities) {
+		t.Errorf("%d remarks about %d vulnerabilities", n, len(r.Vulnerabilities))
+	}
+	for _, v := range out.Vulnerabilities {
+		if !v.Open() {
+			t.Fatal("a stranger's statement counts")
+		}
 	}
 }

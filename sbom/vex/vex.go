@@ -219,6 +219,13 @@ func Apply(r *osv.Result, statements []Statement, o Options) (*osv.Result, error
 // maxStatements bounds the statements of one call.
 const maxStatements = 1 << 20
 
+// Of statements of nobody who is trusted, maxStrangers are looked at for each
+// vulnerability, and maxRemarks get a remark.
+const (
+	maxStrangers = 1000
+	maxRemarks   = 4
+)
+
 type applier struct {
 	o    Options
 	out  *osv.Result
@@ -288,14 +295,23 @@ func (a *applier) settle(v *osv.Vulnerability, candidates []int) (osv.Status, st
 	root, c := a.g.Root(), a.g.Component(v.Component)
 	latest := map[string][]*Statement{} // of each principal, those of the latest time
 	var principals []string
+	strangers, remarks := 0, 0
 	for _, i := range candidates {
 		s := &a.all[i]
+		who := a.trusted(s)
+		if len(who) == 0 {
+			// Anybody can write these, and as many as they like.
+			if strangers++; strangers > maxStrangers || remarks == maxRemarks {
+				a.used[i] = true
+				continue
+			}
+		}
 		if !s.about(root, c, v.OtherVersion) {
 			continue
 		}
 		a.used[i] = true
-		who := a.trusted(s)
 		if len(who) == 0 {
+			remarks++
 			a.remark(v, gate.Warning, ReasonUntrusted, fmt.Sprintf("%s says %s, signed by nobody who is trusted for it", source(s), s.Status))
 			continue
 		}
