@@ -9,7 +9,8 @@
 //	sbom reconcile -locked FILE -fetched FILE -shipped FILE
 //	sbom account  [-rule …] FILE ARTIFACT which component every byte belongs to
 //	sbom score    [-profile PROFILE] FILE the fields that are there, of those that guidelines ask for
-//	sbom scan     -db PATH FILE           known vulnerabilities, offline
+//	sbom license  -allow LIST FILE        the licences, by a policy
+//	sbom scan     -db PATH FILE           known vulnerabilities, offline, and what VEX says of them
 //	sbom sign     [-o FILE] -key FILE FILE
 //	sbom verify   -key FILE... FILE
 //
@@ -27,6 +28,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,23 +38,26 @@ import (
 	"time"
 
 	"github.com/hallmark-build/hallmark/examples/internal/cli"
+	"github.com/hallmark-build/hallmark/internal/atomicfile"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/sbom"
-	"github.com/hallmark-build/hallmark/sbom/golang"
+	"github.com/hallmark-build/hallmark/sbom/gate"
 	"github.com/hallmark-build/hallmark/sbom/scan"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout)) }
 
-const usage = `usage: sbom generate [-o FILE] [-format FORMAT] dir|binary|image|package PATH
+const usage = `usage: sbom generate [-o FILE] [-format FORMAT] [-source DIR] dir|binary|image|package PATH
        sbom convert  [-o FILE] -format FORMAT FILE
        sbom merge    [-o FILE] [-format FORMAT] FILE FILE...
        sbom assemble [-o FILE] -name NAME -version VERSION FILE...
        sbom query    [-json] FILE PATTERN
        sbom diff     [-json] [-fail KINDS] OLD NEW
-       sbom reconcile [-json] [-locked FILE] [-fetched FILE] [-shipped FILE]
+       sbom reconcile [-json|-format FORMAT] [-locked FILE] [-fetched FILE] [-shipped FILE]
        sbom account  [-json] [-o FILE] [-generated PATTERN=WHY] [-component PATTERN=ID] FILE ARTIFACT
-       sbom score    [-json] [-profile PROFILE] [-min SCORE] FILE
-       sbom scan     [-json] -db PATH FILE
+       sbom score    [-json|-format FORMAT] [-profile PROFILE] [-min SCORE] FILE
+       sbom license  [-json|-format FORMAT] [-policy FILE] [-allow LIST] [-deny LIST] FILE
+       sbom scan     [-json|-format FORMAT] -db PATH [-vex FILE -vex-key FILE] FILE
        sbom sign     [-o FILE] -key FILE FILE
        sbom verify   -key FILE [-key FILE] FILE
 
@@ -81,12 +86,34 @@ type options struct {
 	keyID                      string
 	locked, fetched, shipped   string
 	generated, components      list
+	source                     string
+	vex, vexKeys               list
+	unsafeVEX                  bool
+	policy                     string
+	allow, deny                commas
+	unsafeUnlisted             bool
+	unsafeUnknown              bool
 }
 
 type list []string
 
 func (l *list) String() string     { return strings.Join(*l, " ") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// commas is a list whose elements may also be given at once.
+type commas []string
+
+func (c *commas) String() string { return strings.Join(*c, ",") }
+func (c *commas) Set(s string) error {
+	for e := range strings.SplitSeq(s, ",") {
+		if e = strings.TrimSpace(e); e == "" {
+			return errors.New("want names, separated by commas")
+		} else {
+			*c = append(*c, e)
+		}
+	}
+	return nil
+}
 
 type program struct {
 	options
@@ -108,6 +135,14 @@ func written(f *flag.FlagSet, o *options) {
 
 func asJSON(f *flag.FlagSet, o *options) { f.BoolVar(&o.json, "json", false, "print JSON") }
 
+// reported is for commands that print the report of a gate.
+func reported(f *flag.FlagSet, o *options) {
+	asJSON(f, o)
+	f.StringVar(&o.format, "format", "", "how to print the report: "+strings.Join(reportFormats(), ", "))
+}
+
+func reportFormats() []string { return slices.Sorted(maps.Keys(gate.Renderers())) }
+
 func named(f *flag.FlagSet, o *options) {
 	written(f, o)
 	f.StringVar(&o.name, "name", "", "name of what the bill is about")
@@ -116,7 +151,10 @@ func named(f *flag.FlagSet, o *options) {
 }
 
 var commands = map[string]command{
-	"generate": {2, 2, named, func(ctx context.Context, p *program, a []string) error { return p.generate(ctx, a[0], a[1]) }},
+	"generate": {2, 2, func(f *flag.FlagSet, o *options) {
+		named(f, o)
+		f.StringVar(&o.source, "source", "", "binary: the folder of the main module; default: this directory, if it is that module's")
+	}, func(ctx context.Context, p *program, a []string) error { return p.generate(ctx, a[0], a[1]) }},
 	"convert":  {1, 1, written, func(ctx context.Context, p *program, a []string) error { return p.convert(a[0]) }},
 	"merge":    {2, -1, written, func(ctx context.Context, p *program, a []string) error { return p.merge(a) }},
 	"assemble": {1, -1, named, func(ctx context.Context, p *program, a []string) error { return p.assemble(a) }},
@@ -126,7 +164,7 @@ var commands = map[string]command{
 		f.StringVar(&o.fail, "fail", "same-version-other-digest,digest-lost", "exit with 1 on changes of these kinds, separated by commas")
 	}, func(ctx context.Context, p *program, a []string) error { return p.diff(a[0], a[1]) }},
 	"reconcile": {0, 0, func(f *flag.FlagSet, o *options) {
-		asJSON(f, o)
+		reported(f, o)
 		f.StringVar(&o.locked, "locked", "", "the bill of what lock files allow")
 		f.StringVar(&o.fetched, "fetched", "", "the bill, or the SLSA provenance (an in-toto statement), of what was fetched")
 		f.StringVar(&o.shipped, "shipped", "", "the bill of the product")
@@ -138,14 +176,25 @@ var commands = map[string]command{
 		f.Var(&o.components, "component", "PATTERN=ID: files that belong to a component; repeat for each")
 	}, func(ctx context.Context, p *program, a []string) error { return p.account(ctx, a[0], a[1]) }},
 	"score": {1, 1, func(f *flag.FlagSet, o *options) {
-		asJSON(f, o)
+		reported(f, o)
 		f.StringVar(&o.profile, "profile", "", "judge by a guideline instead of scoring: "+strings.Join(profiles(), ", "))
 		f.Float64Var(&o.least, "min", 0, "exit with 1 when the score over what can be known is less")
 	}, func(ctx context.Context, p *program, a []string) error { return p.score(a[0]) }},
+	"license": {1, 1, func(f *flag.FlagSet, o *options) {
+		reported(f, o)
+		f.StringVar(&o.policy, "policy", "", "a file with a policy: a JSON object with allow, deny, exceptions")
+		f.Var(&o.allow, "allow", "SPDX licences that are allowed, separated by commas; may be repeated")
+		f.Var(&o.deny, "deny", "SPDX licences that are denied, separated by commas; may be repeated")
+		f.BoolVar(&o.unsafeUnlisted, "unsafe-allow-unlisted", false, "allow licences that are on no list")
+		f.BoolVar(&o.unsafeUnknown, "unsafe-allow-unknown", false, "allow components whose licence nobody knows")
+	}, func(ctx context.Context, p *program, a []string) error { return p.license(a[0]) }},
 	"scan": {1, 1, func(f *flag.FlagSet, o *options) {
-		asJSON(f, o)
+		reported(f, o)
 		f.StringVar(&o.db, "db", "", "zip file or folder of OSV records (required)")
 		f.DurationVar(&o.maxAge, "max-age", 0, "how old the newest record may be; 0 is any age")
+		f.Var(&o.vex, "vex", "OpenVEX, or CycloneDX with vulnerabilities: an attestation of it, or CycloneDX signed in the document; may be repeated")
+		f.Var(&o.vexKeys, "vex-key", "public key of somebody whose VEX counts; may be repeated")
+		f.BoolVar(&o.unsafeVEX, "unsafe-unsigned-vex", false, "let VEX count that nobody signed")
 	}, func(ctx context.Context, p *program, a []string) error { return p.scan(ctx, a[0]) }},
 	"sign": {1, 1, func(f *flag.FlagSet, o *options) {
 		output(f, o)
@@ -245,18 +294,9 @@ func (p *program) created() (time.Time, error) {
 var tool = sbom.Tool{Name: "hallmark-sbom", Version: "1"}
 
 // maxDocument is the largest document that package sbom reads.
-const maxDocument = 128 << 20
+const maxDocument = 512 << 20
 
-func readFile(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxDocument {
-		return nil, fmt.Errorf("%s: want a regular file of at most %s", file, cli.Bytes(maxDocument))
-	}
-	return os.ReadFile(file)
-}
+func readFile(file string) ([]byte, error) { return regular.Read(file, maxDocument) }
 
 func read(file string) (*sbom.Graph, sbom.Format, error) {
 	doc, err := readFile(file)
@@ -310,21 +350,7 @@ func (p *program) document(doc []byte) error {
 		_, err := p.out.Write(doc)
 		return err
 	}
-	return writeFile(p.options.out, doc)
-}
-
-// writeFile leaves the whole file or none.
-func writeFile(name string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	return atomicfile.WriteFile(p.options.out, doc, 0o644)
 }
 
 func (p *program) printJSON(v any) error {
@@ -367,7 +393,7 @@ func (p *program) bill(ctx context.Context, kind, path string, created time.Time
 	case "image":
 		return scan.Image(ctx, path, o)
 	case "binary":
-		return p.binary(ctx, path, "", created, spin)
+		return p.binary(ctx, path, p.source, created, spin)
 	case "package":
 		dir, err := os.MkdirTemp("", "sbom")
 		if err != nil {
@@ -389,28 +415,4 @@ func (p *program) bill(ctx context.Context, kind, path string, created time.Time
 		return p.binary(ctx, name, path, created, spin)
 	}
 	return nil, fmt.Errorf("want dir, binary, image or package, found %q", kind)
-}
-
-// binary makes the bill of a Go program; with the module cache of this
-// machine, if there is a go command to say where that is.
-func (p *program) binary(ctx context.Context, file, source string, created time.Time, spin *cli.Spinner) (*sbom.Graph, error) {
-	o := golang.Options{Created: created, Name: p.name, Version: p.version, Source: source, Tool: tool, Authors: p.authors(),
-		Progress: func(done, total int) { spin.Say("%s: %d of %d modules", filepath.Base(file), done, total) }}
-	cmd := exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOROOT")
-	cmd.Dir = source
-	if out, err := cmd.Output(); err == nil {
-		cache, goroot, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-		o.ModCache, o.Goroot = strings.TrimSpace(cache), strings.TrimSpace(goroot)
-		if info, err := os.Stat(o.ModCache); err != nil || !info.IsDir() {
-			o.ModCache = ""
-		}
-	}
-	if source != "" {
-		cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}")
-		cmd.Dir = source
-		if out, err := cmd.Output(); err == nil {
-			o.Source, _, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
-		}
-	}
-	return golang.FromBinary(ctx, file, o)
 }

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/hallmark-build/hallmark/provenance/predicate"
 	"github.com/hallmark-build/hallmark/sbom"
 	"github.com/hallmark-build/hallmark/sbom/diff"
+	"github.com/hallmark-build/hallmark/sbom/quality"
 	"github.com/hallmark-build/hallmark/sign"
 )
 
@@ -126,10 +129,120 @@ func TestWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, cli.Refused, "CVE-2026-0001", "scan", "-db", in("osv.zip"), in("one"))
+	want(t, cli.Refused, `"ruleId": "known-vulnerability"`, "scan", "-format", "sarif", "-db", in("osv.zip"), in("one"))
+	want(t, cli.Cannot, "", "scan", "-format", "pdf", "-db", in("osv.zip"), in("one"))
 	if _, out := invoke(t, "scan", "-json", "-db", in("osv.zip"), in("two")); strings.Contains(out, "CVE-2026-0001") {
 		t.Errorf("the version that mends it is affected:\n%s", out)
 	}
 }
+
+func TestLicense(t *testing.T) {
+	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	want(t, cli.OK, "", "generate", "-o", in("bill"), "dir", project(t, "1.3.0", good))
+	for name, policy := range map[string]string{
+		"policy":   `{"allow": ["MIT"], "exceptions": [{"purl": "pkg:npm/left-pad", "licenses": ["WTFPL"], "why": "checked"}], "unsafeAllowUnknown": true}`,
+		"misspelt": `{"allow": ["WTFPL"], "denny": ["WTFPL"], "unsafeAllowUnknown": true}`,
+		"denies":   `{"deny": ["WTFPL"], "unsafeAllowUnknown": true}`,
+		"twice":    `{"allow": ["WTFPL"], "allow": ["MIT"]}`,
+	} {
+		if err := os.WriteFile(in(name), []byte(policy), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The folder itself has no licence.
+	want(t, cli.Refused, "licence-unknown", "license", "-allow", "WTFPL", in("bill"))
+	want(t, cli.OK, "", "license", "-allow", "MIT, WTFPL", "-unsafe-allow-unknown", in("bill"))
+	want(t, cli.Refused, "licence-not-allowed", "license", "-allow", "MIT", "-unsafe-allow-unknown", "-format", "markdown", in("bill"))
+	want(t, cli.Refused, "licence-denied", "license", "-deny", "MIT,WTFPL", "-unsafe-allow-unlisted", "-unsafe-allow-unknown", in("bill"))
+	want(t, cli.OK, "checked", "license", "-policy", in("policy"), in("bill"))
+	want(t, cli.Refused, "licence-denied", "license", "-policy", in("denies"), "-allow", "WTFPL", "-json", in("bill"))
+	for _, args := range [][]string{{}, {"-deny", "MIT"}, {"-allow", ""}, {"-allow", "no such licence"}, {"-policy", in("misspelt")}, {"-policy", in("twice")}, {"-policy", in("nowhere")}} {
+		want(t, cli.Cannot, "", append(append([]string{"license"}, args...), in("bill"))...)
+	}
+}
+
+// keys writes two pairs of keys, one.key with one.pub and two.key with two.pub.
+func keys(t *testing.T, dir string) map[string]sign.Signer {
+	t.Helper()
+	signers := map[string]sign.Signer{}
+	for _, name := range []string{"one", "two"} {
+		key, err := sign.GenerateKey("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(sign.WritePrivateKey(filepath.Join(dir, name+".key"), key, nil), sign.WritePublicKey(filepath.Join(dir, name+".pub"), key.Public())); err != nil {
+			t.Fatal(err)
+		}
+		if signers[name], err = sign.NewSigner(key, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return signers
+}
+
+// A vulnerability is closed by VEX that somebody signed who is trusted, and by
+// no other unless the user says so.
+func TestVEX(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	signers := keys(t, dir)
+	if err := os.Mkdir(in("osv"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want(t, cli.OK, "", "generate", "-o", in("bill"), "dir", project(t, "1.3.0", good))
+	st, err := provenance.ParseStatement([]byte(`{"_type":"https://in-toto.io/Statement/v1","predicateType":"https://openvex.dev/ns/v0.2.0",
+	 "subject":[{"name":"app","digest":{"sha256":"` + strings.Repeat("a", 64) + `"}}],"predicate":` + openVEX + `}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	envelope, err := sign.Statement(t.Context(), st, signers["one"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, doc := range map[string]string{
+		"osv/a.json": `{"schema_version":"1.6.0","id":"CVE-2026-0001","modified":"2026-01-01T00:00:00Z",
+		 "affected":[{"package":{"ecosystem":"npm","name":"left-pad"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}`,
+		"openvex":     openVEX,
+		"statement":   string(st.Payload()),
+		"attestation": string(envelope),
+		"cyclonedx": `{"bomFormat":"CycloneDX","specVersion":"1.6","serialNumber":"urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79","version":1,
+		 "metadata":{"timestamp":"2026-01-02T00:00:00Z"},"components":[{"type":"library","name":"left-pad","version":"1.3.0","purl":"pkg:npm/left-pad@1.3.0","bom-ref":"l"}],
+		 "vulnerabilities":[{"id":"CVE-2026-0001","updated":"2026-01-02T00:00:00Z","analysis":{"state":"not_affected","justification":"code_not_reachable"},"affects":[{"ref":"l"}]}]}`,
+		"nonsense": `{"hello":1}`,
+	} {
+		if err := os.WriteFile(in(name), []byte(doc), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, cli.OK, "", "sign", "-key", in("one.key"), "-o", in("signed"), in("cyclonedx"))
+
+	scan := func(args ...string) []string {
+		return append(append([]string{"scan", "-db", in("osv")}, args...), in("bill"))
+	}
+	want(t, cli.Refused, "CVE-2026-0001", scan()...)
+	for _, f := range []string{"attestation", "signed"} {
+		if _, out := invoke(t, scan("-vex", in(f), "-vex-key", in("two.pub"), "-vex-key", in("one.pub"))...); strings.Contains(out, "known-vulnerability") {
+			t.Errorf("%s: still open:\n%s", f, out)
+		}
+		want(t, cli.Cannot, "", scan("-vex", in(f), "-vex-key", in("two.pub"))...)
+		want(t, cli.Cannot, "", scan("-vex", in(f), "-vex-key", in("two.pub"), "-unsafe-unsigned-vex")...)
+		want(t, cli.Cannot, "", scan("-vex", in(f))...)
+	}
+	for _, f := range []string{"openvex", "statement", "cyclonedx"} {
+		want(t, cli.Cannot, "", scan("-vex", in(f))...)
+		want(t, cli.Cannot, "", scan("-vex", in(f), "-vex-key", in("one.pub"))...)
+		if _, out := invoke(t, scan("-vex", in(f), "-unsafe-unsigned-vex")...); strings.Contains(out, "known-vulnerability") {
+			t.Errorf("%s: still open:\n%s", f, out)
+		}
+	}
+	want(t, cli.Cannot, "", scan("-vex", in("nonsense"), "-unsafe-unsigned-vex")...)
+	want(t, cli.Cannot, "", scan("-vex", in("attestation"), "-vex-key", in("one.key"))...)
+}
+
+const openVEX = `{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://example.com/vex/1","author":"A. Builder","timestamp":"2026-01-02T00:00:00Z","version":1,
+ "statements":[{"vulnerability":{"name":"CVE-2026-0001"},"products":[{"@id":"pkg:npm/left-pad@1.3.0"}],"status":"not_affected","justification":"vulnerable_code_not_in_execute_path"}]}`
 
 func TestAccount(t *testing.T) {
 	dir, app := t.TempDir(), []byte("program")
@@ -168,15 +281,7 @@ func TestSignAndVerify(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"one", "two"} {
-		key, err := sign.GenerateKey("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(sign.WritePrivateKey(in(name+".key"), key, nil), sign.WritePublicKey(in(name+".pub"), key.Public())); err != nil {
-			t.Fatal(err)
-		}
-	}
+	keys(t, dir)
 	source := project(t, "1.3.0", good)
 	want(t, cli.OK, "", "generate", "-o", in("bill"), "dir", source)
 	want(t, cli.OK, "", "generate", "-o", in("spdx"), "-format", "spdx", "dir", source)
@@ -207,11 +312,47 @@ func TestPackage(t *testing.T) {
 	want(t, cli.OK, "pkg:golang/", "generate", "-format", "spdx", "package", ".")
 }
 
+// A program whose source is at hand scores at least 9.5 of 10 on what can be
+// known, and names what cannot.
+func TestBinaryScores(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs go build")
+	}
+	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
+	t.Setenv("GOWORK", "off")
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if out, err := exec.Command("go", "build", "-o", in("program"), ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	// This directory is in the program's module, which another folder replaces a part of.
+	want(t, cli.OK, "", "generate", "-author", "A. Builder", "-version", "v1.0.0", "-o", in("here"), "binary", in("program"))
+	want(t, cli.OK, "of 10", "score", "-min", "9.5", in("here"))
+	g, _, err := read(in("here"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range append(g.FindPURL("pkg:golang/github.com/hallmark-build/hallmark@%28devel%29"), g.Root()) {
+		if c.Declared.Expression != "Apache-2.0" {
+			t.Errorf("%s: licence %+v", c.Name, c.Declared)
+		}
+	}
+	if s, err := quality.ScoreOf(g); err != nil || len(s.Unknown) == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	want(t, cli.OK, "", "generate", "-author", "A. Builder", "-version", "v1.0.0", "-source", ".", "-o", in("there"), "binary", in("program"))
+	want(t, cli.OK, "components in which nothing changed: "+fmt.Sprint(len(g.Components())), "diff", in("here"), in("there"))
+	want(t, cli.Cannot, "", "generate", "-source", dir, "binary", in("program"))
+	t.Chdir(dir)
+	want(t, cli.OK, "", "generate", "-o", in("elsewhere"), "binary", in("program"))
+	want(t, cli.Refused, "", "score", "-min", "9.5", in("elsewhere"))
+}
+
 func TestCannot(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"nonsense"}, {"generate"}, {"generate", "dir"}, {"generate", "nonsense", "."}, {"generate", "dir", "nowhere"}, {"generate", "-format", "x", "dir", "."},
 		{"convert", "nowhere"}, {"convert", "main.go"}, {"merge", "one"}, {"assemble", "nowhere"}, {"query", "main.go", "pkg:npm/x"}, {"diff", "a", "b"},
-		{"reconcile"}, {"reconcile", "x"}, {"scan", "x"}, {"sign", "x"}, {"verify", "x"}, {"score", "nowhere"}, {"diff", "-nonsense", "a", "b"},
+		{"reconcile"}, {"reconcile", "x"}, {"scan", "x"}, {"license", "x"}, {"sign", "x"}, {"verify", "x"}, {"score", "nowhere"}, {"diff", "-nonsense", "a", "b"},
 	} {
 		if code, _ := invoke(t, args...); code != cli.Cannot {
 			t.Errorf("%q: exit code %d, want %d", args, code, cli.Cannot)

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -21,9 +18,7 @@ import (
 	"github.com/hallmark-build/hallmark/sbom/account"
 	"github.com/hallmark-build/hallmark/sbom/assembly"
 	"github.com/hallmark-build/hallmark/sbom/diff"
-	"github.com/hallmark-build/hallmark/sbom/gate"
 	"github.com/hallmark-build/hallmark/sbom/jsf"
-	"github.com/hallmark-build/hallmark/sbom/osv"
 	"github.com/hallmark-build/hallmark/sbom/quality"
 	"github.com/hallmark-build/hallmark/sign"
 )
@@ -223,23 +218,6 @@ func (p *program) diff(oldFile, newFile string) error {
 	return err
 }
 
-// report prints reports of gates.
-func (p *program) report(reports ...*gate.Report) error {
-	render := gate.Text
-	if p.json {
-		render = gate.JSON
-	}
-	if err := render(p.out, reports...); err != nil {
-		return err
-	}
-	for _, r := range reports {
-		if r.Err() != nil {
-			return errFound
-		}
-	}
-	return nil
-}
-
 func (p *program) reconcile() error {
 	var s diff.Sides
 	for file, side := range map[*string]**sbom.Graph{&p.locked: &s.Locked, &p.fetched: &s.Fetched, &p.shipped: &s.Shipped} {
@@ -370,6 +348,9 @@ func (p *program) score(file string) error {
 		}
 		return p.report(r)
 	}
+	if p.format != "" {
+		return errors.New("-format is for the report about a -profile; a score is text or -json")
+	}
 	s, err := quality.ScoreOf(g)
 	if err != nil {
 		return err
@@ -404,34 +385,6 @@ func (p *program) score(file string) error {
 	return err
 }
 
-func (p *program) scan(ctx context.Context, file string) error {
-	if p.db == "" {
-		return errors.New("want -db, a zip file or folder of OSV records")
-	}
-	g, _, err := read(file)
-	if err != nil {
-		return err
-	}
-	spin := cli.Spin(os.Stderr, p.db)
-	defer func() {
-		if spin != nil {
-			spin.Stop()
-		}
-	}()
-	db, err := osv.Open(ctx, p.db, osv.OpenOptions{Progress: func(done, total int) { spin.Say("%s: %d of %d records", p.db, done, total) }})
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	result, err := db.Match(ctx, g, osv.Options{Progress: func(done, total int) { spin.Say("%d of %d components", done, total) }})
-	if err != nil {
-		return err
-	}
-	spin.Stop()
-	spin = nil
-	return p.report(result.Report(osv.ReportOptions{At: p.now, MaxAge: p.maxAge}))
-}
-
 func (p *program) sign(file string) error {
 	if len(p.keys) != 1 {
 		return errors.New("want one -key, a private key")
@@ -461,21 +414,9 @@ func (p *program) sign(file string) error {
 }
 
 func (p *program) verify(file string) error {
-	var trusted []crypto.PublicKey
-	for _, name := range p.keys {
-		data, err := readFile(name)
-		if err != nil {
-			return err
-		}
-		block, rest := pem.Decode(data)
-		if block == nil || len(bytes.TrimSpace(rest)) > 0 {
-			return fmt.Errorf("%s: want one public key in PEM", name)
-		}
-		key, err := x509.ParsePKIXPublicKey(block.Bytes)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		trusted = append(trusted, key)
+	trusted, _, err := publicKeys(p.keys)
+	if err != nil {
+		return err
 	}
 	if len(trusted) == 0 {
 		return errors.New("want -key, a public key that is trusted")
