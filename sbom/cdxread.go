@@ -110,14 +110,15 @@ func readCycloneDX(doc []byte, v cdxVersion) (*Graph, error) {
 		}
 	}
 	if components != nil {
-		if err := each(components, func(raw []byte) error { return r.componentJSON(raw, "") }); err != nil {
-			return nil, err
+		p := strictjson.NewParser(components, len(components))
+		if err := p.Array(func(int) error { return r.componentJSON(p, "") }); err != nil {
+			return nil, readError(err)
 		}
 	}
 	var deps []cdxDependency
 	if dependencies != nil {
-		if err := unmarshal(dependencies, &deps); err != nil {
-			return nil, err
+		if err := readList(strictjson.NewParser(dependencies, len(dependencies)), &deps, readDependency); err != nil {
+			return nil, jsonError(err)
 		}
 	}
 	var comps []cdxComposition
@@ -152,6 +153,7 @@ type cdxReader struct {
 	refs  map[string]string // bom-ref to ID, of components
 	all   map[string]bool   // every bom-ref of the document, once it is asked for
 	later []Relationship    // contains and built-with, by reference
+	list  []member          // of the component that is read; kept for its space
 
 	rooted   bool
 	streamed bool // nothing is kept
@@ -184,8 +186,8 @@ func (r *cdxReader) metadataJSON(raw []byte) error {
 		case "timestamp", "properties":
 			keep = false
 		case "component":
-			if err := r.componentJSON(x.raw, ""); err != nil {
-				return err
+			if err := r.componentJSON(strictjson.NewParser(x.raw, len(x.raw)), ""); err != nil {
+				return readError(err)
 			}
 			r.rooted = true // by the first component
 			keep = false
@@ -250,18 +252,16 @@ func (r *cdxReader) metadata(m *cdxMetadata) error {
 	return nil
 }
 
-func (r *cdxReader) componentJSON(raw []byte, parent string) error {
+func (r *cdxReader) componentJSON(p *strictjson.Parser, parent string) error {
 	var n cdxComponent
-	if err := unmarshal(raw, &n); err != nil {
+	list, err := n.read(p, r.list[:0])
+	if err != nil {
 		return err
 	}
+	r.list = list
 	id, err := r.component(&n, parent)
 	if err != nil {
 		return err
-	}
-	list, err := members(raw)
-	if err != nil {
-		return jsonError(err)
 	}
 	c := r.g.byID[id]
 	w := cdxWriter{new(document), r.v, false}
@@ -294,7 +294,7 @@ func (r *cdxReader) componentJSON(raw []byte, parent string) error {
 		}
 	}
 	for _, raw := range n.Components {
-		if err := r.componentJSON(raw, id); err != nil {
+		if err := r.componentJSON(strictjson.NewParser(raw, len(raw)), id); err != nil {
 			return err
 		}
 	}
@@ -343,19 +343,19 @@ func (r *cdxReader) component(n *cdxComponent, parent string) (string, error) {
 		}
 		c.References = append(c.References, ref)
 	}
-	said := make(map[*License]bool)
+	var declared, concluded bool
 	for _, l := range n.Licenses {
 		lic, ack := License{Expression: l.Expression}, l.Acknowledgement
 		if l.License != nil {
 			lic, ack = License{l.License.ID, l.License.Name}, l.License.Acknowledgement
 		}
 		lic = readLicense(lic)
-		target := &c.Declared
+		target, said := &c.Declared, &declared
 		if ack == "concluded" {
-			target = &c.Concluded
+			target, said = &c.Concluded, &concluded
 		}
-		if !said[target] {
-			*target, said[target] = lic, true
+		if !*said {
+			*target, *said = lic, true
 		} else {
 			// Several single licences, which this package does not write: all
 			// of them apply as far as the document says.

@@ -575,12 +575,19 @@ var isCPE = regexp.MustCompile(`^(?:[cC][pP][eE]:/[AHOaho]?(?::[A-Za-z0-9._\-~%]
 	`cpe:2\.3:[aho*\-](?::(?:(?:\?*|\*?)(?:[a-zA-Z0-9\-._]|(?:\\[\\*?!"#$%&'()+,/:;<=>@\[\]^` + "`" + `{|}~]))+(?:\?*|\*?)|[*\-])){5}` +
 	`(?::(?:(?:[a-zA-Z]{2,3}(?:-(?:[a-zA-Z]{2}|[0-9]{3}))?)|[*\-]))(?::(?:(?:\?*|\*?)(?:[a-zA-Z0-9\-._]|(?:\\[\\*?!"#$%&'()+,/:;<=>@\[\]^` + "`" + `{|}~]))+(?:\?*|\*?)|[*\-])){4})$`)
 
-var hexDigest = regexp.MustCompile(`^([a-f0-9]{32}|[a-f0-9]{40}|[a-f0-9]{64}|[a-f0-9]{96}|[a-f0-9]{128})$`)
+// hexDigest reports whether s is what the schema has for a hash, in lower case.
+func hexDigest(s string) bool {
+	switch len(s) {
+	case 32, 40, 64, 96, 128:
+		return strings.Trim(s, "0123456789abcdef") == ""
+	}
+	return false
+}
 
 func (w cdxWriter) hashes(s provenance.DigestSet) (hashes []cdxHash, rest []provenance.Digest) {
 	for _, d := range s {
 		alg, ok := cdxAlgorithms[d.Algorithm()]
-		if ok && hexDigest.MatchString(d.Value()) && (w.v >= 17 || !strings.HasPrefix(alg, "Streebog")) {
+		if ok && hexDigest(d.Value()) && (w.v >= 17 || !strings.HasPrefix(alg, "Streebog")) {
 			hashes = append(hashes, cdxHash{alg, d.Value()})
 		} else {
 			rest = append(rest, d)

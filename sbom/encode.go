@@ -99,11 +99,15 @@ func (g *Graph) Write(w io.Writer, f Format) ([]Loss, error) {
 	// Twice, because the identifier of the document comes from its content.
 	h := sha1.New()
 	h.Write(serialNamespace[:])
-	if err := e.write(d, h, nilUUID); err != nil {
+	bw := bufio.NewWriterSize(h, 64<<10)
+	if err := e.write(d, bw, nilUUID); err != nil {
+		return nil, err
+	}
+	if err := bw.Flush(); err != nil {
 		return nil, err
 	}
 	d.losses = nil
-	bw := bufio.NewWriterSize(w, 64<<10)
+	bw.Reset(w)
 	if err := e.write(d, bw, serial(h.Sum(nil))); err != nil {
 		return nil, err
 	}

@@ -165,11 +165,12 @@ func lineError(doc []byte, err error) error {
 // A jsonWriter writes one indented object, member by member, as json.Encoder
 // would write the whole.
 type jsonWriter struct {
-	w     io.Writer
-	buf   bytes.Buffer
-	enc   *json.Encoder
-	empty bool
-	err   error
+	w      io.Writer
+	buf    bytes.Buffer
+	enc    *json.Encoder // into buf
+	indent []byte        // buf, indented
+	empty  bool
+	err    error
 }
 
 func newJSONWriter(w io.Writer) *jsonWriter {
@@ -191,12 +192,59 @@ func (j *jsonWriter) value(prefix string, v any) {
 		return
 	}
 	j.buf.Reset()
-	j.enc.SetIndent(prefix, "  ")
 	if err := j.enc.Encode(v); err != nil {
 		j.err = errorf(ReasonFormat, "%v", err)
 		return
 	}
-	_, j.err = j.w.Write(bytes.TrimSuffix(j.buf.Bytes(), []byte("\n")))
+	j.indent = appendIndented(j.indent[:0], bytes.TrimSuffix(j.buf.Bytes(), []byte("\n")), prefix)
+	_, j.err = j.w.Write(j.indent)
+}
+
+// appendIndented does what json.Indent does, for what json.Encoder wrote: JSON
+// that is valid and has no space in it, which need not be checked again.
+func appendIndented(b, compact []byte, prefix string) []byte {
+	depth := 0
+	line := func() {
+		b = append(append(b, '\n'), prefix...)
+		for range depth {
+			b = append(b, "  "...)
+		}
+	}
+	for i := 0; i < len(compact); i++ {
+		switch c := compact[i]; c {
+		case '"':
+			end := i + 1
+			for compact[end] != '"' {
+				if compact[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			b = append(b, compact[i:end+1]...)
+			i = end
+		case '{', '[':
+			b = append(b, c)
+			if next := compact[i+1]; next == '}' || next == ']' {
+				b = append(b, next)
+				i++
+				continue
+			}
+			depth++
+			line()
+		case '}', ']':
+			depth--
+			line()
+			b = append(b, c)
+		case ',':
+			b = append(b, c)
+			line()
+		case ':':
+			b = append(b, ": "...)
+		default:
+			b = append(b, c)
+		}
+	}
+	return b
 }
 
 func (j *jsonWriter) name(name string) {

@@ -295,6 +295,9 @@ func appendList(a, b json.RawMessage) json.RawMessage {
 // equalJSON reports whether two values are the same but for space and the
 // order of names.
 func equalJSON(a, b []byte) bool {
+	if equalButSpace(a, b) {
+		return true
+	}
 	var x, y bytes.Buffer
 	if json.Compact(&x, a) != nil || json.Compact(&y, b) != nil || x.Len() != y.Len() {
 		return false
@@ -305,6 +308,30 @@ func equalJSON(a, b []byte) bool {
 	v, err := strictjson.Decode(x.Bytes(), x.Len())
 	w, err2 := strictjson.Decode(y.Bytes(), y.Len())
 	return err == nil && err2 == nil && reflect.DeepEqual(v, w)
+}
+
+// equalButSpace reports whether two values are the same but for space between
+// tokens. Both are valid, and b has none.
+func equalButSpace(a, b []byte) bool {
+	text := false
+	for i := 0; i < len(a); i++ {
+		switch c := a[i]; {
+		case !text && (c == ' ' || c == '\n' || c == '\r' || c == '\t'):
+			continue
+		case len(b) == 0 || b[0] != c:
+			return false
+		case text && c == '\\':
+			// The next byte is escaped, and ends no string.
+			if i++; i == len(a) || len(b) < 2 || b[1] != a[i] {
+				return false
+			}
+			b = b[1:]
+		case c == '"':
+			text = !text
+		}
+		b = b[1:]
+	}
+	return len(b) == 0
 }
 
 // each calls f with each element of an array that was checked.

@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/strictjson"
 	"github.com/hallmark-build/hallmark/provenance"
 )
 
@@ -485,6 +486,7 @@ type spdxReader struct {
 	o     *origin
 	named map[string]string // identifiers of extracted licences to names
 	root  string
+	list  []member // of the package that is read; kept for its space
 
 	others map[string]bool // identifiers of files and snippets, once one is asked for
 }
@@ -553,13 +555,15 @@ func readSPDXChecked(doc []byte) (*Graph, error) {
 		return nil, err
 	}
 	if packages != nil {
-		if err := each(packages, r.packageJSON); err != nil {
-			return nil, err
+		p := strictjson.NewParser(packages, len(packages))
+		if err := p.Array(func(int) error { return r.packageJSON(p) }); err != nil {
+			return nil, readError(err)
 		}
 	}
 	if relationships != nil {
-		if err := each(relationships, r.relationship); err != nil {
-			return nil, err
+		p := strictjson.NewParser(relationships, len(relationships))
+		if err := p.Array(func(int) error { return r.relationship(p) }); err != nil {
+			return nil, readError(err)
 		}
 	}
 	for _, id := range head.Describes {
@@ -626,20 +630,18 @@ func (r *spdxReader) extracted(raw []byte) error {
 	return nil
 }
 
-func (r *spdxReader) packageJSON(raw []byte) error {
+func (r *spdxReader) packageJSON(parser *strictjson.Parser) error {
 	var p spdxPackage
-	if err := unmarshal(raw, &p); err != nil {
+	list, err := p.read(parser, r.list[:0])
+	if err != nil {
 		return err
 	}
+	r.list = list
 	foreign, err := r.pkg(&p)
 	if err != nil {
 		return err
 	}
 	// Keep what would not be written again as it is.
-	list, err := members(raw)
-	if err != nil {
-		return jsonError(err)
-	}
 	d := &document{graph: r.g, creation: r.g.Creation}
 	c, err := canonicalComponent(r.g.byID[p.ID])
 	if err != nil {
@@ -672,22 +674,18 @@ func (r *spdxReader) packageJSON(raw []byte) error {
 	return nil
 }
 
-func (r *spdxReader) relationship(raw []byte) error {
+func (r *spdxReader) relationship(p *strictjson.Parser) error {
+	p.Kind() // skips white space
+	start := p.Offset()
 	var rel spdxRelationship
-	if err := unmarshal(raw, &rel); err != nil {
+	if err := readRelationship(p, &rel); err != nil {
 		return err
 	}
 	known, err := r.relate(rel)
-	if err != nil {
-		return err
+	if err == nil && !known {
+		r.o.relations = append(r.o.relations, bytes.Clone(p.Since(start)))
 	}
-	if !known || !same(raw, rel) {
-		if known {
-			return nil // said in other words, or with a comment
-		}
-		r.o.relations = append(r.o.relations, bytes.Clone(raw))
-	}
-	return nil
+	return err
 }
 
 // relate takes a relationship into the graph. It reports whether the graph

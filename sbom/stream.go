@@ -34,16 +34,20 @@ func ReadComponents(r io.Reader, f Format, yield func(*Component) error) error {
 		if x == f {
 			return streamJSON(r, "cyclonedx-"+v.String(), "components", func(raw []byte) ([]*Component, error) {
 				c := newCDXReader(v, true, nil)
-				err := c.componentJSON(raw, "")
-				return c.g.components, err
+				if err := c.componentJSON(strictjson.NewParser(raw, len(raw)), ""); err != nil {
+					return nil, readError(err)
+				}
+				return c.g.components, nil
 			}, yield)
 		}
 	}
 	if f == SPDX {
 		return streamJSON(r, "spdx-2.3", "packages", func(raw []byte) ([]*Component, error) {
 			s := newSPDXReader()
-			err := s.packageJSON(raw)
-			return s.g.components, err
+			if err := s.packageJSON(strictjson.NewParser(raw, len(raw))); err != nil {
+				return nil, readError(err)
+			}
+			return s.g.components, nil
 		}, yield)
 	}
 	return errorf(ReasonFormat, "%s is not read component by component", f)

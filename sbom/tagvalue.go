@@ -183,6 +183,15 @@ func (t *tvWriter) begin() {
 func (t *tvWriter) list(name string, elements func(yield func(any))) {
 	t.begin()
 	elements(func(v any) {
+		switch v := v.(type) { // most of a document
+		case spdxPackage:
+			t.pkg(&v)
+			return
+		case spdxRelationship:
+			t.raw("\n")
+			t.line("Relationship", v.From+" "+v.Type+" "+v.To)
+			return
+		}
 		raw, err := compactJSON(v)
 		if err == nil {
 			err = t.element(name, raw)
@@ -251,12 +260,48 @@ func (t *tvWriter) element(name string, raw []byte) error {
 	return nil
 }
 
+// pkg writes a package of which no other document said anything; the order is
+// that of tvPackage.
+func (t *tvWriter) pkg(p *spdxPackage) {
+	t.raw("\n")
+	t.line("PackageName", p.Name)
+	t.line("SPDXID", p.ID)
+	t.line("PackageVersion", p.Version)
+	t.line("PackageSupplier", p.Supplier)
+	t.line("PackageDownloadLocation", p.DownloadLocation)
+	if p.FilesAnalyzed != nil {
+		t.line("FilesAnalyzed", strconv.FormatBool(*p.FilesAnalyzed))
+	}
+	for _, c := range p.Checksums {
+		t.line("PackageChecksum", c.Algorithm+": "+c.Value)
+	}
+	t.line("PackageLicenseConcluded", p.Concluded)
+	t.line("PackageLicenseDeclared", p.Declared)
+	if p.Copyright != "" {
+		t.text("PackageCopyrightText", p.Copyright)
+	}
+	for _, r := range p.External {
+		t.line("ExternalRef", r.Category+" "+r.Type+" "+r.Locator)
+		if r.Comment != "" {
+			t.text("ExternalRefComment", r.Comment)
+		}
+	}
+	t.line("PrimaryPackagePurpose", p.Purpose)
+	for _, a := range p.Annotations {
+		t.note(p.ID, a)
+	}
+}
+
 func (t *tvWriter) annotation(id string, raw []byte) {
 	var a spdxAnnotation
 	if err := unmarshal(raw, &a); err != nil {
 		t.fail(err)
 		return
 	}
+	t.note(id, a)
+}
+
+func (t *tvWriter) note(id string, a spdxAnnotation) {
 	if strings.Contains(a.Comment, "</text>") && a.Annotator == extraSubject {
 		a.Comment = extraEscaped + "=" + url.QueryEscape(a.Comment)
 	}

@@ -394,16 +394,20 @@ func (c *checker) value(p *strictjson.Parser, base int, r *rule) error {
 		var e *Error
 		return errors.As(err, &e) && e.Reason == strictjson.ReasonLimit
 	}
-	for _, list := range [][]*rule{r.oneOf, r.anyOf} {
+	for i, list := range [][]*rule{r.oneOf, r.anyOf} {
 		if list == nil {
 			continue
 		}
+		anyOf := i == 1
 		matches := 0
 		var best *Error
 		for _, alt := range list {
 			err := sub(alt)
 			if err == nil {
 				matches++
+				if anyOf {
+					break // the rest cannot change it
+				}
 				continue
 			}
 			if limit(err) {
@@ -416,7 +420,7 @@ func (c *checker) value(p *strictjson.Parser, base int, r *rule) error {
 		if matches == 0 {
 			return best
 		}
-		if matches > 1 && len(r.oneOf) > 0 && &list[0] == &r.oneOf[0] {
+		if matches > 1 {
 			return &Error{Reason: ReasonSchema, Offset: at, Msg: "want one of several forms, found what fits more than one"}
 		}
 	}
@@ -555,10 +559,7 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 		}
 	case strictjson.Array:
 		n := 0
-		var seen map[uint64][]span
-		if r.unique {
-			seen = make(map[uint64][]span)
-		}
+		var seen distinct
 		err := p.Array(func(i int) error {
 			n++
 			p.Kind() // skips white space
@@ -571,7 +572,7 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 			}
 			if err == nil && r.unique {
 				s.to = base + p.Offset()
-				err = c.another(seen, s)
+				err = c.another(&seen, s)
 			}
 			if err != nil {
 				e := asError(err, base)
@@ -732,9 +733,29 @@ func iri(s string, absolute bool) bool {
 // A span is one element of an array and where it is in the document.
 type span struct{ i, from, to int }
 
+// distinct has the elements of an array that were seen.
+type distinct struct {
+	first  span // not yet in byHash, because most lists have no second element
+	byHash map[uint64][]span
+}
+
 // another notes an element among those seen and fails when it is equal to one
 // of them, whatever the order of names in objects.
-func (c *checker) another(seen map[uint64][]span, s span) error {
+func (c *checker) another(d *distinct, s span) error {
+	if s.i == 0 {
+		d.first = s
+		return nil
+	}
+	if s.i == 1 {
+		d.byHash = make(map[uint64][]span)
+		if err := c.note(d.byHash, d.first); err != nil {
+			return err
+		}
+	}
+	return c.note(d.byHash, s)
+}
+
+func (c *checker) note(seen map[uint64][]span, s span) error {
 	raw := c.doc[s.from:s.to]
 	if c.budget -= len(raw); c.budget < 0 {
 		return &Error{Reason: strictjson.ReasonLimit, Offset: s.from, Msg: "lists nested too often"}

@@ -102,11 +102,19 @@ func (p *Parser) fail(reason, format string, args ...any) error {
 // Offset returns the offset of the next unread byte.
 func (p *Parser) Offset() int { return p.pos }
 
+// Since returns what was read from an offset on, which is part of the document.
+func (p *Parser) Since(offset int) []byte { return p.data[offset:p.pos:p.pos] }
+
 func (p *Parser) space() {
 	for p.pos < len(p.data) {
 		switch p.data[p.pos] {
 		case ' ', '\t', '\n', '\r':
 			p.pos++
+			// Indentation, eight bytes at a time.
+			const spaces = 0x2020202020202020
+			for p.pos+8 <= len(p.data) && binary.LittleEndian.Uint64(p.data[p.pos:]) == spaces {
+				p.pos += 8
+			}
 		default:
 			return
 		}
