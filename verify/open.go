@@ -404,5 +404,8 @@ func verifySignatures(env *dsse.Envelope, trust *Trust, at time.Time) ([]Signatu
 	case expired:
 		return reject(ReasonKeyValidity, "signed by a trusted key that is outside its validity, and without a trusted time")
 	}
+	if hasCertificate(env) {
+		return reject(ReasonUntrusted, "no signature by a trusted key verifies; the certificate in the envelope can only be judged with the log entry that belongs to it, see CosignBundle")
+	}
 	return reject(ReasonUntrusted, "no signature by a trusted key verifies")
 }

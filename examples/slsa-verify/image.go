@@ -20,9 +20,23 @@ import (
 // A descriptor and a manifest of the OCI image specification, as far as they
 // are needed.
 type descriptor struct {
-	MediaType string `json:"mediaType"`
-	Digest    string `json:"digest"`
-	Size      int64  `json:"size"`
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        int64             `json:"size"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// attestations returns the image that the manifest behind a descriptor of the index
+// has attestations of, as cosign attached them before there were referrers: under a
+// tag made of the image's digest.
+func (d descriptor) attestations() (image string, ok bool) {
+	tag := d.Annotations["org.opencontainers.image.ref.name"]
+	tag = tag[strings.LastIndexByte(tag, ':')+1:]
+	value, ok := strings.CutSuffix(tag, ".att")
+	if !ok || !strings.HasPrefix(value, "sha256-") {
+		return "", false
+	}
+	return strings.Replace(value, "-", ":", 1), true
 }
 
 type manifest struct {
@@ -95,6 +109,10 @@ func find(layout, want string) (image string, attached [][]byte, err error) {
 		if err := strictjson.Into(data, maxBlob, &m); err != nil {
 			continue // another kind of document
 		}
+		if image, ok := d.attestations(); ok {
+			referrers[image] = append(referrers[image], m.Layers...)
+			continue
+		}
 		switch {
 		case m.Subject != nil:
 			referrers[m.Subject.Digest] = append(referrers[m.Subject.Digest], m.Layers...)
@@ -127,6 +145,13 @@ func find(layout, want string) (image string, attached [][]byte, err error) {
 		}
 		if size += len(data); size > maxAttached || len(taken) > most {
 			return "", nil, fmt.Errorf("%s: more than %d documents, or %d bytes of them, are attached to %s", layout, most, maxAttached, image)
+		}
+		if len(l.Annotations) > 0 && strings.Contains(l.MediaType, "dsse") {
+			// What cosign kept in annotations makes a bundle of it; if that is too
+			// little, verification says so.
+			if bundle, err := verify.CosignBundle(data, l.Annotations); err == nil {
+				data = bundle
+			}
 		}
 		attached = append(attached, data)
 	}

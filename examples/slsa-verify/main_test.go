@@ -111,6 +111,32 @@ func TestReal(t *testing.T) {
 	expect(t, 2, "another digest", args...)
 }
 
+// What cosign attached before referrers hangs on a tag, and its certificate and
+// log entry on annotations of the layer.
+func TestImageAttachedByTag(t *testing.T) {
+	layout := t.TempDir()
+	image, other := put(t, layout, []byte(`{"layers":[]}`)), put(t, layout, []byte(`{"layers":[{}]}`))
+	envelope := put(t, layout, []byte(`{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[{"sig":"MA=="}]}`))
+	attached := func(annotations map[string]string) {
+		att := put(t, layout, marshal(manifest{Layers: []descriptor{{MediaType: "application/vnd.dsse.envelope.v1+json", Digest: envelope, Annotations: annotations}}}))
+		write(t, filepath.Join(layout, "index.json"), marshal(manifest{Manifests: []descriptor{{Digest: image},
+			{Digest: att, Annotations: map[string]string{"org.opencontainers.image.ref.name": "example.com/app:" + strings.Replace(image, ":", "-", 1) + ".att"}}}}))
+	}
+	attached(map[string]string{"dev.sigstore.cosign/bundle": `{"SignedEntryTimestamp":"MA==","Payload":{"body":"eyJhcGlWZXJzaW9uIjoiMC4wLjEiLCJraW5kIjoiZHNzZSJ9","integratedTime":1,"logIndex":1,"logID":"00"}}`})
+	got, evidence, err := find(layout, "")
+	if err != nil || got != image || len(evidence) != 1 || !bytes.Contains(evidence[0], []byte("verificationMaterial")) {
+		t.Errorf("%s, %v, %s", got, err, evidence)
+	}
+	attached(map[string]string{"predicateType": "x"}) // too little: the envelope as it is
+	if _, evidence, err = find(layout, ""); err != nil || len(evidence) != 1 || bytes.Contains(evidence[0], []byte("verificationMaterial")) {
+		t.Errorf("%v, %s", err, evidence)
+	}
+	write(t, filepath.Join(layout, "index.json"), marshal(manifest{Manifests: []descriptor{{Digest: other}}}))
+	if _, evidence, err = find(layout, ""); err != nil || len(evidence) != 0 {
+		t.Errorf("%v, %s", err, evidence)
+	}
+}
+
 func marshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -60,13 +60,6 @@ var bundleVersions = map[string]int{
 	"application/vnd.dev.sigstore.bundle.v0.3+json":        3,
 }
 
-// IsBundle reports whether mediaType is that of a bundle, of any version,
-// known or not: whether a document with it is meant for [ParseBundle].
-func IsBundle(mediaType string) bool {
-	const base = "application/vnd.dev.sigstore.bundle"
-	return len(mediaType) > len(base) && mediaType[:len(base)] == base
-}
-
 // ParseBundle reads a bundle of v0.1, v0.2 or v0.3 from the whole of data:
 // at most [limits.Statement] bytes, 32 log entries and 32 timestamps. It
 // checks form only; see the package comment for the JSON that is accepted.
@@ -97,13 +90,6 @@ func (b *Bundle) UnverifiedKeyHint() (hint string, isKey bool) {
 // change payload.
 func (b *Bundle) UnverifiedPayload() (payloadType string, payload []byte, isEnvelope bool) {
 	return b.payloadType, b.payload, b.isEnvelope
-}
-
-// UnverifiedDigest returns the hint at the artifact's digest ("SHA2_256", …)
-// of a bundle without envelope, which tells what to look for and proves
-// nothing.
-func (b *Bundle) UnverifiedDigest() (algorithm string, digest []byte) {
-	return b.digestHint.algorithm, b.digestHint.digest
 }
 
 func readBundle(p *strictjson.Parser) (*Bundle, error) {

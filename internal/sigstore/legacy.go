@@ -2,7 +2,9 @@ package sigstore
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
+	"strconv"
 	"strings"
 
 	"github.com/hallmark-build/hallmark/internal/dsse"
@@ -80,6 +82,39 @@ func ParseLegacy(l Legacy) (*Bundle, error) {
 		b.timestamps = append(b.timestamps, ts)
 	}
 	return b, b.check()
+}
+
+// Bundle returns the v0.1 bundle that [ParseLegacy] reads a legacy attestation
+// as, for whoever keeps bundles.
+func (l Legacy) Bundle() ([]byte, error) {
+	b, err := ParseLegacy(l)
+	if err != nil {
+		return nil, err
+	}
+	e := &b.entries[0]
+	material := map[string]any{"tlogEntries": []any{map[string]any{
+		"logIndex":          strconv.FormatInt(e.logIndex, 10),
+		"logId":             map[string]any{"keyId": e.logID},
+		"kindVersion":       map[string]any{"kind": e.kind, "version": e.version},
+		"integratedTime":    strconv.FormatInt(e.integratedTime, 10),
+		"inclusionPromise":  map[string]any{"signedEntryTimestamp": e.set},
+		"canonicalizedBody": e.body,
+	}}}
+	if b.certificate != nil {
+		material["x509CertificateChain"] = map[string]any{"certificates": []any{map[string]any{"rawBytes": b.certificate}}}
+	} else {
+		material["publicKey"] = map[string]any{"hint": b.keyHint}
+	}
+	if len(b.timestamps) > 0 {
+		material["timestampVerificationData"] = map[string]any{"rfc3161Timestamps": []any{map[string]any{"signedTimestamp": b.timestamps[0]}}}
+	}
+	return json.Marshal(map[string]any{
+		"mediaType":            "application/vnd.dev.sigstore.bundle+json;version=0.1",
+		"verificationMaterial": material,
+		"dsseEnvelope": map[string]any{
+			"payloadType": b.payloadType, "payload": b.payload, "signatures": []any{map[string]any{"sig": b.signature}},
+		},
+	})
 }
 
 // readRekorBundle reads cosign's record of what Rekor v1 answered.

@@ -64,6 +64,16 @@ func TestLegacy(t *testing.T) {
 			if err == nil {
 				_, err = v.Verify(b, Options{})
 			}
+			if written, errWritten := l.Bundle(); errWritten == nil {
+				if b, errWritten = ParseBundle(written); errWritten == nil {
+					_, errWritten = v.Verify(b, Options{})
+				}
+				if reasonOf(errWritten) != tc.want {
+					t.Errorf("%s: %s: as a bundle: %v, want %s", kind, name, errWritten, tc.want)
+				}
+			} else if reasonOf(errWritten) != tc.want {
+				t.Errorf("%s: %s: no bundle: %v, want %s", kind, name, errWritten, tc.want)
+			}
 			if reasonOf(err) != tc.want {
 				t.Errorf("%s: %s: %v, want %s", kind, name, err, tc.want)
 			}
