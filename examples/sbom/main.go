@@ -381,6 +381,9 @@ func (p *program) generate(ctx context.Context, kind, path string) error {
 		fmt.Fprintf(os.Stderr, " (%s)", strings.Join(reasons, ", "))
 	}
 	fmt.Fprintln(os.Stderr)
+	if kind == "dir" && len(g.Components()) == 1 {
+		fmt.Fprintf(os.Stderr, "sbom: note: nothing in %s was recognised; databases of installed packages are where the root of a file system has them: for /var/lib/dpkg, want /\n", clean(path))
+	}
 	return p.write(g, f)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -276,8 +277,11 @@ func (p *program) account(ctx context.Context, file, artifact string) error {
 		rules = append(rules, account.Rule{Pattern: pattern, Generated: why})
 	}
 	spin := cli.Spin(os.Stderr, artifact)
-	files, err := account.Package(ctx, artifact)
-	if info, statErr := os.Stat(artifact); err != nil && statErr == nil && info.IsDir() {
+	var files *account.Files
+	info, err := os.Stat(artifact)
+	if _, layout := os.Lstat(filepath.Join(artifact, "oci-layout")); err == nil && (!info.IsDir() || layout == nil) {
+		files, err = account.Package(ctx, artifact)
+	} else if err == nil {
 		files, err = account.Tree(ctx, artifact, provenance.TreeOptions{AllowCaseCollisions: true, SHA512: true,
 			Progress: func(files, bytes int64) { spin.Say("%s: %d files, %s", artifact, files, cli.Bytes(bytes)) }})
 	}

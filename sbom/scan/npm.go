@@ -24,7 +24,7 @@ import (
 // lock file that npm leaves in node_modules.
 // https://docs.npmjs.com/cli/v11/configuring-npm/package-lock-json
 var npmLock = analyser{
-	name: "npm-lock", version: 1, ecosystem: "npm", limit: limits.ScanFile,
+	name: "npm-lock", version: 2, ecosystem: "npm", limit: limits.ScanFile,
 	wants: func(p, base string) bool {
 		switch base {
 		case "package-lock.json", "npm-shrinkwrap.json":
@@ -133,7 +133,7 @@ func readNPMLock(_ context.Context, f *file, r *report) error {
 		}
 		if key != "" && !strings.HasPrefix(key, "node_modules/") && !strings.Contains(key, "/node_modules/") || key == "" {
 			// The project itself, or a workspace in it.
-			root := finding{Group: "npm", Key: path.Join(b.within, key), Name: e.name, Version: e.version, Project: true}
+			root := finding{Group: "npm", Key: path.Join(b.within, key), Name: e.name, Version: e.version, Licence: licence(e.license), Project: true}
 			if key == "" {
 				if root.Name == "" {
 					root.Name = name
@@ -263,7 +263,7 @@ func npmLockEntry(p *strictjson.Parser, name string) (npmEntry, error) {
 		case "integrity":
 			return str(p, &e.integrity)
 		case "license":
-			return str(p, &e.license)
+			return licenseField(p, &e.license)
 		case "link":
 			return boolean(p, &e.link)
 		case "dev":

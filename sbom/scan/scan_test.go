@@ -765,3 +765,22 @@ func TestFiles(t *testing.T) {
 		}
 	}
 }
+
+// A lock file has the licence of the project and its workspaces too.
+func TestNPMProjectLicence(t *testing.T) {
+	dir := t.TempDir()
+	lock := `{"name":"app","version":"1.0.0","lockfileVersion":3,"packages":{"":{"name":"app","version":"1.0.0","license":"MIT"},
+		"packages/w":{"name":"w","version":"0.1.0","license":{"type":"ISC","url":"https://example.com"}},"packages/x":{"name":"x","version":"0.1.0","license":["MIT"]}}}`
+	if err := os.WriteFile(filepath.Join(dir, "package-lock.json"), []byte(lock), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g, err := Dir(t.Context(), dir, Options{Created: time.Unix(1_700_000_000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for purl, want := range map[string]string{"pkg:npm/app@1.0.0": "MIT", "pkg:npm/w@0.1.0": "ISC", "pkg:npm/x@0.1.0": ""} {
+		if cs := g.FindPURL(purl); len(cs) != 1 || cs[0].Declared.Expression != want {
+			t.Errorf("%s: %+v, want licence %q", purl, cs, want)
+		}
+	}
+}
