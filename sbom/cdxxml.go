@@ -492,7 +492,7 @@ func (r *cdxReader) xml(doc io.Reader, v cdxVersion, component func(n *xmlNode, 
 	if err := r.relations(deps, comps); err != nil {
 		return err
 	}
-	if compositions != nil && (compositionsNode(comps).string() != compositions.string() || !r.ownCompositions(comps, nil)) {
+	if compositions != nil && (!compositionsNode(comps).equal(compositions) || !r.ownCompositions(comps, nil)) {
 		r.keepNode(&r.o.members, compositions, r.g.states())
 	}
 	return nil
@@ -629,7 +629,7 @@ func (r *cdxReader) metadataNode(n *xmlNode) error {
 		if k.space == "" && (k.name == "component" || k.name == "properties" || k.name == "timestamp") {
 			continue
 		}
-		if k.space != "" || written.kid(k.name).string() != k.string() {
+		if k.space != "" || !written.kid(k.name).equal(k) {
 			r.keepNode(&r.o.metadata, k, cr.held(k.name))
 		}
 	}
@@ -690,13 +690,14 @@ func (r *cdxReader) componentNode(n *xmlNode, parent string) error {
 			case "version", "purl", "cpe", "scope", "hashes", "properties", "components":
 				continue
 			}
-			if written.kid(k.name).string() == k.string() && c.Group == "" {
+			same := written.kid(k.name).equal(k)
+			if same && c.Group == "" {
 				continue
 			}
 			if c.Group == "" && (k.name == "name" || k.name == "copyright") && k.text == map[string]string{"name": added.Name, "copyright": strings.Join(added.Copyright, "\n")}[k.name] {
 				continue
 			}
-			if written.kid(k.name).string() == k.string() && k.name != "name" {
+			if same && k.name != "name" {
 				continue
 			}
 		} else if k.name == "Signature" {

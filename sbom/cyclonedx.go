@@ -579,9 +579,15 @@ var isCPE = regexp.MustCompile(`^(?:[cC][pP][eE]:/[AHOaho]?(?::[A-Za-z0-9._\-~%]
 func hexDigest(s string) bool {
 	switch len(s) {
 	case 32, 40, 64, 96, 128:
-		return strings.Trim(s, "0123456789abcdef") == ""
+	default:
+		return false
 	}
-	return false
+	for i := range len(s) {
+		if c := s[i]; !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 func (w cdxWriter) hashes(s provenance.DigestSet) (hashes []cdxHash, rest []provenance.Digest) {

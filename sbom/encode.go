@@ -274,9 +274,7 @@ func (g *Graph) canonical(e encoding) (*document, error) {
 			d.relations = append(d.relations, r)
 		}
 	}
-	slices.SortFunc(d.relations, func(a, b Relationship) int {
-		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.To, b.To))
-	})
+	slices.SortFunc(d.relations, compareRelationships)
 	d.relations = slices.Compact(d.relations)
 	for _, gap := range g.gaps {
 		if gap.Component != "" {

@@ -338,11 +338,16 @@ func (g *Graph) Relate(from string, kind Relation, to string) error {
 
 // Relationships returns all relationships, sorted, each once.
 func (g *Graph) Relationships() []Relationship {
-	slices.SortFunc(g.relations, func(a, b Relationship) int {
-		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.To, b.To))
-	})
+	slices.SortFunc(g.relations, compareRelationships)
 	g.relations = slices.Compact(g.relations)
 	return slices.Clone(g.relations)
+}
+
+func compareRelationships(a, b Relationship) int {
+	if c := strings.Compare(a.From, b.From); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.To, b.To))
 }
 
 // AddUnknown notes something that is not known.

@@ -135,14 +135,14 @@ func (n *xmlNode) write(b *bytes.Buffer, indent, bom, around string) {
 	}
 }
 
-// string returns the element as one text, for comparison.
-func (n *xmlNode) string() string {
-	if n == nil {
-		return ""
+// equal reports whether two elements, either of which may be nil, say the same
+// in the same order.
+func (n *xmlNode) equal(o *xmlNode) bool {
+	if n == nil || o == nil {
+		return n == o
 	}
-	var b bytes.Buffer
-	n.write(&b, "", "", "")
-	return b.String()
+	return n.space == o.space && n.name == o.name && slices.Equal(n.attrs, o.attrs) &&
+		slices.EqualFunc(n.kids, o.kids, (*xmlNode).equal) && (len(n.kids) > 0 || n.text == o.text)
 }
 
 // xmlEscape writes text. Line ends are written by number, because a reader of

@@ -668,7 +668,7 @@ func (r *rule) str(s []byte) string {
 			return fmt.Sprintf("want at least %d characters, found %d", r.minLength, n)
 		}
 	}
-	if r.pattern != nil && !(r.digest && isDigest(s)) && !r.pattern.Match(s) {
+	if r.pattern != nil && !(r.digest && IsDigest(s)) && !r.pattern.Match(s) {
 		return fmt.Sprintf("%.60q is not of the form %.80s", s, r.pattern)
 	}
 	ok := true
@@ -691,17 +691,20 @@ func (r *rule) str(s []byte) string {
 	return ""
 }
 
-// digestPattern is the one pattern that most of a document is held to; isDigest
+// digestPattern is the one pattern that most of a document is held to; IsDigest
 // is what it says.
 const digestPattern = "^([a-fA-F0-9]{32}|[a-fA-F0-9]{40}|[a-fA-F0-9]{64}|[a-fA-F0-9]{96}|[a-fA-F0-9]{128})$"
 
-func isDigest(s []byte) bool {
+// IsDigest reports whether s is the hexadecimal form, in either case, of a digest
+// of a length that the formats know.
+func IsDigest[S string | []byte](s S) bool {
 	switch len(s) {
 	case 32, 40, 64, 96, 128:
 	default:
 		return false
 	}
-	for _, c := range s {
+	for i := range len(s) {
+		c := s[i]
 		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
 			return false
 		}
@@ -720,11 +723,23 @@ func IsEmail(s string) bool {
 // IsIRI reports whether s passes for an IRI or a relative reference.
 func IsIRI(s string) bool { return iri(s, false) }
 
+var notIRI = func() (t [256]bool) {
+	for c := range byte(' ' + 1) {
+		t[c] = true
+	}
+	for _, c := range []byte("<>\"{}|\\^`\x7f") {
+		t[c] = true
+	}
+	return
+}()
+
 // iri is the grammar of RFC 3987 as far as url.Parse checks it, less the
 // characters that RFC 3986 keeps out of a URI.
 func iri(s string, absolute bool) bool {
-	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("<>\"{}|\\^`", r) }) {
-		return false
+	for i := range len(s) {
+		if notIRI[s[i]] {
+			return false
+		}
 	}
 	u, err := url.Parse(s)
 	return err == nil && (!absolute || u.IsAbs())

@@ -12,12 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hallmark-build/hallmark/internal/jsonrules"
 	"github.com/hallmark-build/hallmark/internal/spdxlicense"
@@ -72,7 +74,11 @@ type rule struct {
 
 	content  *regexp.Regexp
 	patterns []*regexp.Regexp
+	digest   bool // the pattern is digestPattern
 	enum     map[string]bool
+
+	minLength, maxLength int
+	min, max             float64
 }
 
 // simple reports whether the rule is of a text.
@@ -132,6 +138,24 @@ func (r *rule) compile() error {
 		}
 		r.patterns = append(r.patterns, re)
 	}
+	r.digest = slices.Equal(r.Patterns, []string{digestPattern})
+	r.maxLength = math.MaxInt
+	if r.MinLength != "" {
+		r.minLength, err = strconv.Atoi(r.MinLength)
+	}
+	if r.MaxLength != "" && err == nil {
+		r.maxLength, err = strconv.Atoi(r.MaxLength)
+	}
+	r.min, r.max = math.Inf(-1), math.Inf(1)
+	if r.Min != "" && err == nil {
+		r.min, err = strconv.ParseFloat(r.Min, 64)
+	}
+	if r.Max != "" && err == nil {
+		r.max, err = strconv.ParseFloat(r.Max, 64)
+	}
+	if err != nil {
+		return err
+	}
 	if r.Enum != nil {
 		r.enum = make(map[string]bool, len(r.Enum))
 		for _, s := range r.Enum {
@@ -157,7 +181,11 @@ func (r *Rules) Order(in string, names []string) error {
 	if t == nil {
 		return fmt.Errorf("no type %q", in)
 	}
-	if t.content.MatchString(strings.Join(append(slices.Clone(names), ""), ";")) {
+	var b []byte
+	for _, name := range names {
+		b = append(append(b, name...), ';')
+	}
+	if t.content.Match(b) {
 		return nil
 	}
 	for i, name := range names {
@@ -173,12 +201,21 @@ func (r *Rules) Order(in string, names []string) error {
 
 // Check checks an element of a type, and all in it.
 func (r *Rules) Check(n Node, typ string) error {
-	name, _ := n.Name()
-	return r.check(n, typ, name)
+	if err := r.check(n, typ); err != nil {
+		return err
+	}
+	return nil
 }
 
-func (r *Rules) check(n Node, typ, path string) error {
-	bad := func(path, format string, args ...any) error {
+// inside puts the name of the element around before the path of a fault.
+func inside(name string, e *Error) *Error {
+	e.Path = name + "/" + e.Path
+	return e
+}
+
+func (r *Rules) check(n Node, typ string) *Error {
+	path, _ := n.Name()
+	bad := func(path, format string, args ...any) *Error {
 		return &Error{n.Line(), path, fmt.Sprintf(format, args...)}
 	}
 	t := r.types[typ]
@@ -228,8 +265,8 @@ func (r *Rules) check(n Node, typ, path string) error {
 	i := 0
 	for k := range n.Kids() {
 		if names[i] != "*" {
-			if err := r.check(k, t.Kids[names[i]], path+"/"+names[i]); err != nil {
-				return err
+			if err := r.check(k, t.Kids[names[i]]); err != nil {
+				return inside(path, err)
 			}
 		}
 		i++
@@ -240,10 +277,13 @@ func (r *Rules) check(n Node, typ, path string) error {
 // Attrs checks the attributes of an element of a type.
 func (r *Rules) Attrs(n Node, typ string) error {
 	name, _ := n.Name()
-	return r.attrs(n, r.types[typ], name)
+	if err := r.attrs(n, r.types[typ], name); err != nil {
+		return err
+	}
+	return nil
 }
 
-func (r *Rules) attrs(n Node, t *rule, path string) error {
+func (r *Rules) attrs(n Node, t *rule, path string) *Error {
 	seen := 0
 	for a, value := range n.Attrs() {
 		rule, ok := t.Attrs[a.Name]
@@ -294,6 +334,10 @@ func (r *Rules) attrs(n Node, t *rule, path string) error {
 func builtin(t string) bool {
 	return strings.HasPrefix(t, "xs:") || t == "spdx:licenseId"
 }
+
+// digestPattern is the one pattern that most of a document is held to;
+// [jsonrules.IsDigest] is what it says.
+const digestPattern = "([a-fA-F0-9]{32})|([a-fA-F0-9]{40})|([a-fA-F0-9]{64})|([a-fA-F0-9]{96})|([a-fA-F0-9]{128})"
 
 var (
 	integer = regexp.MustCompile(`^[+-]?[0-9]{1,30}$`)
@@ -370,22 +414,22 @@ func (r *Rules) restricted(s string, t *rule) error {
 		}
 		return fmt.Errorf("want one of %s, found %.40q", strings.Join(t.Enum, ", "), s)
 	}
-	if len(t.patterns) > 0 && !slices.ContainsFunc(t.patterns, func(p *regexp.Regexp) bool { return p.MatchString(s) }) {
+	if len(t.patterns) > 0 && !(t.digest && jsonrules.IsDigest(s)) && !slices.ContainsFunc(t.patterns, func(p *regexp.Regexp) bool { return p.MatchString(s) }) {
 		return fmt.Errorf("%.60q is not of the form %.80s", s, t.Patterns[0])
 	}
-	n := len([]rune(s))
-	if m, err := strconv.Atoi(t.MinLength); err == nil && n < m {
-		return fmt.Errorf("want at least %d characters, found %d", m, n)
+	if n := utf8.RuneCountInString(s); n < t.minLength {
+		return fmt.Errorf("want at least %d characters, found %d", t.minLength, n)
+	} else if n > t.maxLength {
+		return fmt.Errorf("want at most %d characters, found %d", t.maxLength, n)
 	}
-	if m, err := strconv.Atoi(t.MaxLength); err == nil && n > m {
-		return fmt.Errorf("want at most %d characters, found %d", m, n)
-	}
-	x, err := strconv.ParseFloat(s, 64)
-	if low, e := strconv.ParseFloat(t.Min, 64); e == nil && (err != nil || x < low) {
-		return fmt.Errorf("want at least %s, found %.40q", t.Min, s)
-	}
-	if high, e := strconv.ParseFloat(t.Max, 64); e == nil && (err != nil || x > high) {
-		return fmt.Errorf("want at most %s, found %.40q", t.Max, s)
+	if t.Min != "" || t.Max != "" {
+		x, err := strconv.ParseFloat(s, 64)
+		if t.Min != "" && (err != nil || x < t.min) {
+			return fmt.Errorf("want at least %s, found %.40q", t.Min, s)
+		}
+		if t.Max != "" && (err != nil || x > t.max) {
+			return fmt.Errorf("want at most %s, found %.40q", t.Max, s)
+		}
 	}
 	return nil
 }
