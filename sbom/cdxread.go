@@ -65,6 +65,17 @@ func same(raw []byte, v any) bool {
 	return err == nil && equalJSON(raw, b)
 }
 
+// sameString does the same for a string.
+func sameString(raw []byte, s string) bool {
+	if !plainJSON(s) {
+		return same(raw, s)
+	}
+	return len(raw) == len(s)+2 && string(raw[1:len(raw)-1]) == s
+}
+
+// plainJSON reports whether s is the same in JSON, but for the quotation marks.
+func plainJSON(s string) bool { return isLine(s) && !strings.ContainsAny(s, "\"\\") }
+
 func readCycloneDX(doc []byte, v cdxVersion) (*Graph, error) {
 	if err := checkRules(doc, "cyclonedx-"+v.String()); err != nil {
 		return nil, err

@@ -301,12 +301,26 @@ func cleanParty(p Party) Party { return Party{oneLine(p.Name), oneLine(p.Email),
 // oneLine makes text fit a line: annotations and notices are joined with
 // newlines.
 func oneLine(s string) string {
+	if isLine(s) {
+		return s
+	}
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\r' {
 			return ' '
 		}
 		return r
 	}, clean(s)))
+}
+
+// isLine reports whether s is ASCII, on one line, with no space around, as most
+// text is.
+func isLine(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f || s[i] == ' ' && (i == 0 || i == len(s)-1) {
+			return false
+		}
+	}
+	return true
 }
 
 // canonicalComponent returns a checked copy of c, in canonical order.

@@ -647,22 +647,14 @@ func (r *spdxReader) packageJSON(parser *strictjson.Parser) error {
 	if err != nil {
 		return err
 	}
-	b, err := compactJSON(d.spdxPackage(c, p.ID, "", make(map[string]spdxExtracted)))
-	if err != nil {
-		return errorf(ReasonFormat, "%v", err)
-	}
-	written, err := members(b)
-	if err != nil {
-		return jsonError(err)
-	}
+	written := d.spdxPackage(c, p.ID, "", make(map[string]spdxExtracted))
 	var kept []member
 	for _, m := range list {
 		switch m.name {
 		case "annotations", "externalRefs":
 			continue
 		}
-		i := slices.IndexFunc(written, func(x member) bool { return x.name == m.name })
-		if i < 0 || !equalJSON(m.raw, written[i].raw) {
+		if !written.says(m) {
 			keepMember(&kept, m, r.g.byID[p.ID].held(m.name))
 		}
 	}
@@ -672,6 +664,36 @@ func (r *spdxReader) packageJSON(parser *strictjson.Parser) error {
 		r.o.components[p.ID] = kept
 	}
 	return nil
+}
+
+// says reports whether p, when it is written, has the member as it is.
+func (p *spdxPackage) says(m member) bool {
+	there := func(s string) bool { return s != "" && sameString(m.raw, s) } // an empty one is not written
+	switch m.name {
+	case "SPDXID":
+		return sameString(m.raw, p.ID)
+	case "name":
+		return sameString(m.raw, p.Name)
+	case "versionInfo":
+		return there(p.Version)
+	case "supplier":
+		return there(p.Supplier)
+	case "downloadLocation":
+		return sameString(m.raw, p.DownloadLocation)
+	case "filesAnalyzed":
+		return p.FilesAnalyzed != nil && string(m.raw) == strconv.FormatBool(*p.FilesAnalyzed)
+	case "checksums":
+		return len(p.Checksums) > 0 && same(m.raw, p.Checksums)
+	case "licenseConcluded":
+		return there(p.Concluded)
+	case "licenseDeclared":
+		return there(p.Declared)
+	case "copyrightText":
+		return there(p.Copyright)
+	case "primaryPackagePurpose":
+		return there(p.Purpose)
+	}
+	return false
 }
 
 func (r *spdxReader) relationship(p *strictjson.Parser) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -118,9 +119,11 @@ func (t *tvWriter) fail(err error) {
 	}
 }
 
-func (t *tvWriter) raw(s string) {
-	if t.err == nil {
-		_, t.err = io.WriteString(t.w, s)
+func (t *tvWriter) raw(parts ...string) {
+	for _, s := range parts {
+		if t.err == nil {
+			_, t.err = io.WriteString(t.w, s)
+		}
 	}
 }
 
@@ -132,7 +135,7 @@ func (t *tvWriter) line(tag, value string) {
 		value = f
 	}
 	if value != "" {
-		t.raw(tag + ": " + value + "\n")
+		t.raw(tag, ": ", value, "\n")
 	}
 }
 
@@ -145,7 +148,7 @@ func (t *tvWriter) text(tag, value string) {
 		t.d.lose("", tag, "SPDX tag-value has no way to write </text>", false)
 		value = strings.ReplaceAll(value, "</text>", "<text>")
 	}
-	t.raw(tag + ": <text>" + value + "</text>\n")
+	t.raw(tag, ": <text>", value, "</text>\n")
 }
 
 func (t *tvWriter) member(name string, v any) {
@@ -766,10 +769,7 @@ func (r *tvReader) end() (*Graph, error) {
 		}
 		doc[name] = list
 	}
-	b, err := compactJSON(doc)
-	if err != nil {
-		return nil, errorf(ReasonFormat, "%v", err)
-	}
+	b := appendTV(nil, doc)
 	if err := jsonrules.Check(b, 2*limits.SBOM, "spdx-2.3"); err != nil {
 		var e *jsonrules.Error
 		if !errors.As(err, &e) {
@@ -782,6 +782,42 @@ func (r *tvReader) end() (*Graph, error) {
 		return nil, errorf(reason, "line %d, %.200s: %s", r.lineOf(e.Path), e.Path, e.Msg)
 	}
 	return readSPDXChecked(b)
+}
+
+// appendTV appends what a tvObject holds as JSON, with the names in order.
+func appendTV(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		if plainJSON(v) {
+			return append(append(append(b, '"'), v...), '"')
+		}
+		text, _ := compactJSON(v) // does not fail for a string
+		return append(b, text...)
+	case bool:
+		return strconv.AppendBool(b, v)
+	case int:
+		return strconv.AppendInt(b, int64(v), 10)
+	case []any:
+		b = append(b, '[')
+		for i, x := range v {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendTV(b, x)
+		}
+		return append(b, ']')
+	case map[string]any:
+		b = append(b, '{')
+		for i, name := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendTV(b, name), ':')
+			b = appendTV(b, v[name])
+		}
+		return append(b, '}')
+	}
+	return append(b, "null"...)
 }
 
 // lineOf finds where a JSON pointer was read.

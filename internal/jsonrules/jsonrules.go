@@ -596,16 +596,14 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 			prop := r.properties[string(name)]
 			if prop == nil {
 				at := base + p.Offset()
-				key := string(name)
 				if err := p.Unknown(name, r.names...); err != nil || !r.closed {
 					return err
 				}
-				return &Error{Reason: ReasonSchema, Offset: at, Path: "/" + pointer(key), Msg: "the format has no such field"}
+				return &Error{Reason: ReasonSchema, Offset: at, Path: "/" + pointer(string(name)), Msg: "the format has no such field"}
 			}
-			key := string(name)
 			if err := c.value(p, base, prop); err != nil {
 				e := asError(err, base)
-				e.Path = "/" + pointer(key) + e.Path
+				e.Path = "/" + pointer(string(name)) + e.Path
 				return e
 			}
 			return nil
