@@ -26,6 +26,9 @@ type Options struct {
 	// SigstoreRoots are trusted_root.json documents, for evidence in Sigstore
 	// bundles. Principals with identities need at least one.
 	SigstoreRoots [][]byte
+	// SigstoreWitnesses must each have cosigned the checkpoint of every log
+	// entry that counts. Default: nobody must.
+	SigstoreWitnesses []Witness
 	// SearchSteps overrides how many assignments are tried before the search
 	// is given up. Default: one million.
 	SearchSteps int
@@ -168,7 +171,7 @@ func New(policy *Policy, options Options) (*Verifier, error) {
 	if options.SearchSteps <= 0 {
 		c.options.SearchSteps = limits.SearchSteps
 	}
-	c.options.Parameters, c.options.SigstoreRoots = nil, nil // held nowhere
+	c.options.Parameters, c.options.SigstoreRoots, c.options.SigstoreWitnesses = nil, nil, nil // held nowhere
 	c.params = map[string]any{}
 	for name, def := range p.Parameters {
 		if v, ok := options.Parameters[name]; ok {
@@ -187,7 +190,7 @@ func New(policy *Policy, options Options) (*Verifier, error) {
 		needs = *p.Sigstore
 	}
 	for i, data := range options.SigstoreRoots {
-		trust, err := c.trust.WithSigstore(data, needs)
+		trust, err := c.trust.WithSigstore(data, needs, options.SigstoreWitnesses...)
 		if err != nil {
 			return nil, &PolicyError{Reason: PolicyField, Msg: fmt.Sprintf("Sigstore root %d: %v", i, err)}
 		}

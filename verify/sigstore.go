@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto"
+	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,6 +36,13 @@ type Sigstore struct {
 	NoSCTUnsafe bool `json:"noSCTUnsafe,omitempty"`
 }
 
+// A Witness cosigns the checkpoints of transparency logs (C2SP
+// tlog-cosignature), and so vouches that a log shows everybody the same.
+type Witness struct {
+	Name string            // as it stands in the signature lines
+	Key  ed25519.PublicKey // the one that cosigns
+}
+
 // sigstoreRoot is one Sigstore instance: its certificate authorities, logs and
 // timestamp authorities.
 type sigstoreRoot struct {
@@ -47,12 +55,19 @@ type sigstoreRoot struct {
 // application/vnd.dev.sigstore.trustedroot+json, version 0.1 or 0.2): its
 // certificate authorities for identities, its logs and timestamp authorities
 // for times. Managed keys in bundles must be among the keys of the Trust.
-func (t *Trust) WithSigstore(trustedRoot []byte, needs Sigstore) (*Trust, error) {
+//
+// Each of the witnesses must have cosigned the checkpoint of every log entry that
+// counts. Without witnesses, cosignatures are passed over.
+func (t *Trust) WithSigstore(trustedRoot []byte, needs Sigstore, witnesses ...Witness) (*Trust, error) {
 	root, err := sigstore.ParseTrustedRoot(trustedRoot)
 	if err != nil {
 		return nil, err
 	}
-	v, err := sigstore.NewVerifier(root, sigstore.Config{})
+	config := sigstore.Config{WitnessThreshold: len(witnesses)}
+	for _, w := range witnesses {
+		config.Witnesses = append(config.Witnesses, sigstore.Witness{Name: w.Name, Key: w.Key})
+	}
+	v, err := sigstore.NewVerifier(root, config)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/x509"
 	"encoding/pem"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hallmark-build/hallmark/internal/sigstore/sigstoretest"
+	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/verify"
 )
 
@@ -140,5 +142,77 @@ func TestEdge76_OneOfTwoEntriesRevoked(t *testing.T) {
 		if got := identities(t, p, "app", raws...); got != "" {
 			t.Errorf("both: %q", got)
 		}
+	}
+}
+
+// Witnesses that are named must all have cosigned; by Open and by the engine.
+func TestWitnesses(t *testing.T) {
+	payload := built(nil, files("app")).Payload()
+	var witnesses []verify.Witness
+	var keys []ed25519.PrivateKey
+	for _, name := range []string{"w1.example", "w2.example"} {
+		public, private, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		witnesses, keys = append(witnesses, verify.Witness{Name: name, Key: public}), append(keys, private)
+	}
+	cosigned := func(by ...int) []byte {
+		return world.Sign(sigstoretest.Spec{Content: payload, Checkpoint: func(text string) (lines string) {
+			for _, i := range by {
+				lines += sigstoretest.Cosign(witnesses[i].Name, keys[i], text, sigstoretest.Epoch)
+			}
+			return lines
+		}}).Doc.JSON()
+	}
+	root := world.RootDoc().JSON()
+	for _, c := range []struct {
+		what   string
+		bundle []byte
+		named  []verify.Witness
+		passes bool
+	}{
+		{"nobody named, nobody cosigned", cosigned(), nil, true},
+		{"nobody named, one cosigned", cosigned(0), nil, true},
+		{"one named, nobody cosigned", cosigned(), witnesses[:1], false},
+		{"one named and cosigned", cosigned(0), witnesses[:1], true},
+		{"one named, another cosigned", cosigned(1), witnesses[:1], false},
+		{"both named, one cosigned", cosigned(0), witnesses, false},
+		{"both named and cosigned", cosigned(0, 1), witnesses, true},
+	} {
+		trust, err := new(verify.Trust).WithSigstore(root, verify.Sigstore{}, c.named...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := verify.Open(c.bundle, trust, now)
+		if (err == nil) != c.passes {
+			t.Errorf("%s: %v", c.what, err)
+		}
+		trust, err = new(verify.Trust).WithSigstore(root, verify.Sigstore{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err = verify.Open(c.bundle, trust, now); err != nil {
+			t.Fatal(err)
+		}
+		id := v.Signatures()[0].Principal.Identity()
+		p := &verify.Policy{
+			Schema: verify.PolicySchema, Name: "witnessed", Version: 1, Expires: now.AddDate(1, 0, 0), Final: "build",
+			Principals: map[string]verify.Principals{"builder": {Identity: &id}},
+			Stages:     map[string]*verify.Stage{"build": {Requires: []verify.Requirement{{Type: v.Statement().PredicateType(), Signers: []string{"builder"}}}}},
+		}
+		verifier, err := verify.New(p, verify.Options{SigstoreRoots: [][]byte{root}, SigstoreWitnesses: c.named})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verifier.Verify(t.Context(), verify.Request{
+			Artifacts: []provenance.Artifact{{Name: "app", Digests: file("app").Digest}}, Evidence: verify.NewEvidence(c.bundle), At: now,
+		})
+		if _, refused := errors.AsType[*verify.RefusedError](err); err != nil && !refused || (err == nil) != c.passes {
+			t.Errorf("%s: the engine: %v", c.what, err)
+		}
+	}
+	if _, err := new(verify.Trust).WithSigstore(root, verify.Sigstore{}, witnesses[0], witnesses[0]); err == nil {
+		t.Error("one witness twice was accepted")
 	}
 }
