@@ -86,7 +86,7 @@ type options struct {
 	keyID                      string
 	locked, fetched, shipped   string
 	generated, components      list
-	source                     string
+	source, licence, supplier  string
 	vex, vexKeys               list
 	unsafeVEX                  bool
 	policy                     string
@@ -153,6 +153,8 @@ func named(f *flag.FlagSet, o *options) {
 var commands = map[string]command{
 	"generate": {2, 2, func(f *flag.FlagSet, o *options) {
 		named(f, o)
+		f.StringVar(&o.licence, "licence", "", "dir, image: the SPDX licence of what is scanned")
+		f.StringVar(&o.supplier, "supplier", "", "who supplies what the bill is about")
 		f.StringVar(&o.source, "source", "", "binary: the folder of the main module; default: this directory, if it is that module's")
 	}, func(ctx context.Context, p *program, a []string) error { return p.generate(ctx, a[0], a[1]) }},
 	"convert":  {1, 1, written, func(ctx context.Context, p *program, a []string) error { return p.convert(a[0]) }},
@@ -389,6 +391,7 @@ func (p *program) generate(ctx context.Context, kind, path string) error {
 
 func (p *program) bill(ctx context.Context, kind, path string, created time.Time, spin *cli.Spinner) (*sbom.Graph, error) {
 	o := scan.Options{Created: created, Name: p.name, Version: p.version, Tool: tool, Authors: p.authors(), Digests: true,
+		Licence: sbom.License{Expression: p.licence}, Supplier: sbom.Party{Name: p.supplier},
 		Progress: func(seen, read int) { spin.Say("%s: %d files seen, %d read", path, seen, read) }}
 	switch kind {
 	case "dir":

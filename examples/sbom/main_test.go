@@ -153,6 +153,7 @@ func TestLicense(t *testing.T) {
 	}
 	// The folder itself has no licence.
 	want(t, cli.Refused, "licence-unknown", "license", "-allow", "WTFPL", in("bill"))
+	want(t, cli.Cannot, "", "generate", "-licence", "no such licence", "dir", dir)
 	want(t, cli.OK, "", "license", "-allow", "MIT, WTFPL", "-unsafe-allow-unknown", in("bill"))
 	want(t, cli.Refused, "licence-not-allowed", "license", "-allow", "MIT", "-unsafe-allow-unknown", "-format", "markdown", in("bill"))
 	want(t, cli.Refused, "licence-denied", "license", "-deny", "MIT,WTFPL", "-unsafe-allow-unlisted", "-unsafe-allow-unknown", in("bill"))

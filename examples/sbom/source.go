@@ -22,7 +22,7 @@ import (
 // machine, if there is a go command to say where that is, and with the source
 // of its main module, if the user names it or stands in it.
 func (p *program) binary(ctx context.Context, file, source string, created time.Time, spin *cli.Spinner) (*sbom.Graph, error) {
-	o := golang.Options{Created: created, Name: p.name, Version: p.version, Tool: tool, Authors: p.authors(),
+	o := golang.Options{Created: created, Name: p.name, Version: p.version, Tool: tool, Authors: p.authors(), Supplier: sbom.Party{Name: p.supplier},
 		Progress: func(done, total int) { spin.Say("%s: %d of %d modules", filepath.Base(file), done, total) }}
 	cmd := exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOROOT")
 	cmd.Dir = source

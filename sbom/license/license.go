@@ -73,7 +73,7 @@ type Exception struct {
 const (
 	RuleDenied     = "licence-denied"      // an error: all ways to use it lead through a licence that is denied
 	RuleNotAllowed = "licence-not-allowed" // an error: a licence that is on no list
-	RuleUnknown    = "licence-unknown"     // an error: nobody knows the licence
+	RuleUnknown    = "licence-unknown"     // an error: nobody knows the licence; a note about the name of an operating system
 	RuleException  = "licence-exception"   // a note: an exception that was used, or that nothing uses
 	RuleDiffers    = "licence-differs"     // a warning: the concluded licence is fine and the declared one is not
 )
@@ -160,7 +160,7 @@ func (p *Checker) Check(g *sbom.Graph) (*gate.Report, error) {
 			continue
 		}
 		r.Judged++
-		p.component(r, c, used)
+		p.component(r, g, c, used)
 	}
 	for _, gap := range g.Unknowns() {
 		if gap.Reason == sbom.ReasonNotRead && gap.Field == sbom.FieldComponents {
@@ -180,7 +180,7 @@ func (p *Checker) Check(g *sbom.Graph) (*gate.Report, error) {
 	return r, nil
 }
 
-func (p *Checker) component(r *gate.Report, c *sbom.Component, used []bool) {
+func (p *Checker) component(r *gate.Report, g *sbom.Graph, c *sbom.Component, used []bool) {
 	lic := c.Concluded
 	if !said(lic) {
 		lic = c.Declared
@@ -208,7 +208,13 @@ func (p *Checker) component(r *gate.Report, c *sbom.Component, used []bool) {
 		}
 	}
 	f.Level = gate.Error
-	if f.Rule == RuleUnknown && p.unknown {
+	switch {
+	case f.Rule != RuleUnknown:
+	case c.Type == sbom.OperatingSystem && c.PURL == "" && !said(lic) && len(c.Digests) == 0 && c != g.Root():
+		// No package and no file: the name of what the packages are for,
+		// which have licences of their own.
+		f.Level = gate.Note
+	case p.unknown:
 		f.Level = gate.Warning
 	}
 	r.Add(c, *f)

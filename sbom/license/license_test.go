@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/sbom"
 	"github.com/hallmark-build/hallmark/sbom/gate"
 	"github.com/hallmark-build/hallmark/sbom/license"
@@ -247,4 +248,41 @@ func Example() {
 	//           GPL-3.0-only: GPL-3.0-only is not allowed
 	//   note    licence-exception (licence-not-allowed)  pkg:npm/ours@1.0.0
 	//           LicenseRef-Ours, by the exception for pkg:npm/ours: we wrote it
+}
+
+// An operating system is where its packages are, and no package itself.
+func TestOperatingSystem(t *testing.T) {
+	p, err := license.New(license.Policy{Allow: []string{"MIT"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := provenance.DigestSet{provenance.MustDigest("sha256:" + strings.Repeat("a", 64))}
+	for _, tt := range []struct {
+		name string
+		c    sbom.Component
+		open bool
+	}{
+		{"name alone", sbom.Component{Type: sbom.OperatingSystem, Name: "alpine", Version: "3.22"}, true},
+		{"package", sbom.Component{Type: sbom.OperatingSystem, Name: "a", PURL: "pkg:apk/alpine/a@1"}, false},
+		{"file", sbom.Component{Type: sbom.OperatingSystem, Name: "kernel", Digests: sum}, false},
+		{"denied", sbom.Component{Type: sbom.OperatingSystem, Name: "alpine", Declared: sbom.License{Expression: "GPL-2.0-only"}}, false},
+		{"a name", sbom.Component{Type: sbom.OperatingSystem, Name: "alpine", Declared: sbom.License{Name: "something"}}, false},
+		{"library", sbom.Component{Type: sbom.Library, Name: "alpine"}, false},
+	} {
+		g := &sbom.Graph{}
+		root := g.Add(sbom.Component{Type: sbom.Container, Name: "image", Declared: sbom.License{Expression: "MIT"}})
+		g.Relate(root, sbom.Contains, g.Add(tt.c))
+		r, err := p.Check(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if open := r.Err() == nil; open != tt.open {
+			t.Errorf("%s: open %v, want %v: %+v", tt.name, open, tt.open, r.Findings)
+		}
+	}
+	g := &sbom.Graph{}
+	g.Add(sbom.Component{Type: sbom.OperatingSystem, Name: "alpine"})
+	if r, err := p.Check(g); err != nil || r.Err() == nil {
+		t.Errorf("a product that is an operating system: %v, %v", r, err)
+	}
 }

@@ -61,6 +61,12 @@ func newAssembly(o *Options, root sbom.Component) *assembly {
 		g: &sbom.Graph{Creation: sbom.Creation{Created: o.Created, Tool: o.Tool, Authors: o.Authors, Manufacturer: o.Manufacturer, Phase: "post-build"}},
 	}
 	root.SetEvidence(sbom.Evidence{Field: sbom.FieldIdentity, Source: sbom.Declared, Method: "caller"})
+	if root.Declared = o.Licence; !o.Licence.IsZero() {
+		root.SetEvidence(sbom.Evidence{Field: sbom.FieldDeclared, Source: sbom.Declared, Method: "caller"})
+	}
+	if root.Supplier = o.Supplier; !o.Supplier.IsZero() {
+		root.SetEvidence(sbom.Evidence{Field: sbom.FieldSupplier, Source: sbom.Declared, Method: "caller"})
+	}
 	a.root = a.g.Add(root)
 	if root.Version == "" {
 		a.gap(a.root, sbom.FieldVersion, ReasonNoVersion, "none was given")

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/hallmark-build/hallmark/internal/spdxlicense"
 	"github.com/hallmark-build/hallmark/sbom"
 )
 
@@ -42,6 +43,11 @@ type Options struct {
 	// Name and Version of what is scanned. Name "" is the base name of the
 	// path; Version "" is noted as unknown.
 	Name, Version string
+
+	// Licence and Supplier of what is scanned, as the caller declares them; what
+	// is zero is noted as unknown. An expression must be SPDX's.
+	Licence  sbom.License
+	Supplier sbom.Party
 
 	// Exclude, if set, is asked for every file and directory, by its
 	// slash-separated path relative to the root, whether to leave it out. It
@@ -127,6 +133,12 @@ func (o *Options) prepare(path string) error {
 			return err
 		}
 		o.Name = filepath.Base(abs)
+	}
+	if e := o.Licence.Expression; e != "" {
+		var err error
+		if o.Licence.Expression, err = spdxlicense.Normalize(e); err != nil {
+			return fmt.Errorf("scan: Options.Licence: %w", err)
+		}
 	}
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)

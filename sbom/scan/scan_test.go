@@ -784,3 +784,25 @@ func TestNPMProjectLicence(t *testing.T) {
 		}
 	}
 }
+
+// What the caller says of the thing that is scanned is in the bill, and not
+// noted as unknown.
+func TestCallerDeclares(t *testing.T) {
+	o := Options{Created: time.Unix(1_700_000_000, 0), Name: "app", Version: "1", Licence: sbom.License{Expression: "mit or apache-2.0"}, Supplier: sbom.Party{Name: "Ann"}}
+	g, err := Dir(t.Context(), t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := g.Root(); r.Declared.Expression != "MIT OR Apache-2.0" || r.Supplier.Name != "Ann" {
+		t.Errorf("%+v", r)
+	}
+	for _, u := range g.Unknowns() {
+		if u.Component == g.Root().ID && (u.Field == sbom.FieldDeclared || u.Field == sbom.FieldSupplier) {
+			t.Errorf("noted as unknown: %+v", u)
+		}
+	}
+	o.Licence.Expression = "no such licence"
+	if _, err := Dir(t.Context(), t.TempDir(), o); err == nil {
+		t.Error("an expression that is none is taken")
+	}
+}
