@@ -125,6 +125,9 @@ func TestEdge33_BadLinesHideNothing(t *testing.T) {
 
 // A line that is too long is passed over without being held.
 func TestEdge33_OversizeLine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes and reads hundreds of megabytes")
+	}
 	good := releaseEvidence()
 	path := filepath.Join(t.TempDir(), "x.jsonl")
 	f, err := os.Create(path)

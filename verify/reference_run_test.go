@@ -153,7 +153,7 @@ func (t *tally) add(c *genCase, o outcome) {
 func TestReferenceAgrees(t *testing.T) {
 	n := uint64(16_000)
 	if testing.Short() {
-		n = 1_000
+		n = 400
 	}
 	count := tally{with: map[string][2]int{}}
 	workers := uint64(runtime.GOMAXPROCS(0))

@@ -329,6 +329,9 @@ func TestZipTwoReaders(t *testing.T) {
 
 // A bomb ends soon, in little memory.
 func TestEdge32_Bombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("unpacks gigabytes")
+	}
 	zeros := make([]byte, 1<<20)
 	bomb := func(megabytes int) []byte {
 		var b bytes.Buffer
@@ -570,6 +573,9 @@ func sum256(s string) []byte {
 }
 
 func TestHostileImageLayouts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds, of which most is hashing")
+	}
 	layer := func(l layout) map[string]any { return l.blob(ociLayer, string(tarOf(t, entry{"a", "1", 0}))) }
 	for name, c := range map[string]struct {
 		reason string

@@ -280,6 +280,9 @@ func TestMissing(t *testing.T) {
 
 // A cache that was tampered with never lends its digests or licences.
 func TestPoisonedCache(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and scans many times")
+	}
 	_, bin := build(t, nil)
 	repack := func(change func(name string, data []byte) (string, []byte)) func(t *testing.T, file string) {
 		return func(t *testing.T, file string) {
