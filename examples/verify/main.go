@@ -34,6 +34,7 @@ func run(args []string, out *os.File) int {
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
 	policyFile := flags.String("policy", "", "the policy, YAML or JSON (required)")
 	evidence := flags.String("evidence", "", "files and directories of attestations, separated by commas (required)")
+	packages := flags.String("packages", "", "packages to look into, separated by commas, for policies with contains; judged like the artifacts")
 	at := flags.String("at", "", "the instant of judgement, RFC 3339; default: now")
 	roots := flags.String("trusted-root", "", "trusted_root.json of a Sigstore instance; several are separated by commas")
 	format := flags.String("format", "text", "text, json, markdown, html, sarif, junit, mermaid or dot")
@@ -52,7 +53,7 @@ func run(args []string, out *os.File) int {
 		}
 		return cli.Cannot
 	}
-	if *policyFile == "" || *evidence == "" || flags.NArg() == 0 {
+	if *policyFile == "" || *evidence == "" || flags.NArg() == 0 && *packages == "" {
 		flags.Usage()
 		return cli.Cannot
 	}
@@ -70,11 +71,15 @@ func run(args []string, out *os.File) int {
 			return cli.Fail("verify", fmt.Errorf("-at: want RFC 3339, such as 2026-01-31T12:00:00Z"))
 		}
 	}
-	rep, notes, err := judge(ctx, *policyFile, *evidence, *roots, params.values, flags.Args(), when)
+	rep, notes, err := judge(ctx, *policyFile, *evidence, *roots, params.values, flags.Args(), split(*packages), when)
 	if err != nil {
 		if *format == "json" {
 			// Machines get JSON whatever happens.
 			json.NewEncoder(out).Encode(map[string]any{"schema": verify.ReportSchema, "passed": false, "error": err.Error()})
+		}
+		if _, ok := errors.AsType[*verify.ContentsError](err); ok {
+			cli.Fail("verify", err)
+			return cli.Refused // what cannot be looked into is not passed on
 		}
 		return cli.Fail("verify", err)
 	}
@@ -91,7 +96,7 @@ func run(args []string, out *os.File) int {
 }
 
 // judge is all there is to it.
-func judge(ctx context.Context, policyFile, evidence, roots string, params map[string]string, files []string, at time.Time) (*verify.Report, []verify.Note, error) {
+func judge(ctx context.Context, policyFile, evidence, roots string, params map[string]string, files, packages []string, at time.Time) (*verify.Report, []verify.Note, error) {
 	policy, err := verify.ReadPolicy(policyFile)
 	if err != nil {
 		return nil, nil, err
@@ -119,6 +124,14 @@ func judge(ctx context.Context, policyFile, evidence, roots string, params map[s
 			return nil, nil, err
 		}
 		request.Artifacts = append(request.Artifacts, a)
+	}
+	for _, p := range packages {
+		contents, err := verify.ReadContents(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		request.Contents = append(request.Contents, contents)
+		request.Artifacts = append(request.Artifacts, contents.Artifact())
 	}
 	proof, err := verifier.Verify(ctx, request)
 	var refused *verify.RefusedError

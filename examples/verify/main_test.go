@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -70,6 +71,36 @@ func TestExitCodes(t *testing.T) {
 	write("bad.yaml", "schema: [")
 	write("other", "another file")
 
+	// A tar with the artifact, and one with a file besides that nobody built.
+	pack := func(name string, names ...string) {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for _, n := range names {
+			data, err := os.ReadFile(in(n))
+			if err == nil {
+				err = w.WriteHeader(&tar.Header{Name: n, Mode: 0o644, Size: int64(len(data)), Typeflag: tar.TypeReg})
+			}
+			if err == nil {
+				_, err = w.Write(data)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		write(name, b.String())
+	}
+	pack("app.tar", "app")
+	pack("stowaway.tar", "app", "other")
+	policy.Stages["package"] = &verify.Stage{Contains: &verify.Contains{}, From: []verify.Flow{{Stage: "build"}}}
+	policy.Final = "package"
+	if text, err = policy.YAML(); err != nil {
+		t.Fatal(err)
+	}
+	write("package.yaml", string(text))
+
 	evidence := "-evidence=" + dir
 	for _, c := range []struct {
 		name string
@@ -88,6 +119,11 @@ func TestExitCodes(t *testing.T) {
 		{"bad flag", []string{"-nonsense"}, cli.Cannot},
 		{"bad instant", []string{"-policy", in("policy.yaml"), "-at", "yesterday", evidence, in("app")}, cli.Cannot},
 		{"unknown parameter", []string{"-policy", in("policy.yaml"), "-param", "A=b", evidence, in("app")}, cli.Cannot},
+		{"package", []string{"-policy", in("package.yaml"), evidence, "-packages", in("app.tar")}, cli.OK},
+		{"package with a file besides", []string{"-policy", in("package.yaml"), evidence, "-packages", in("stowaway.tar")}, cli.Refused},
+		{"package not looked into", []string{"-policy", in("package.yaml"), evidence, in("app.tar")}, cli.Refused},
+		{"no package", []string{"-policy", in("package.yaml"), evidence, "-packages", in("app")}, cli.Refused},
+		{"package not there", []string{"-policy", in("package.yaml"), evidence, "-packages", in("nowhere")}, cli.Cannot},
 		{"unknown format", []string{"-policy", in("policy.yaml"), "-format", "pdf", evidence, in("app")}, cli.Cannot},
 	} {
 		t.Run(c.name, func(t *testing.T) {
