@@ -376,18 +376,23 @@ func (c *checker) value(p *strictjson.Parser, base int, r *rule) error {
 		return c.plain(p, base, r)
 	}
 	p.Kind() // skips white space
-	at := base + p.Offset()
+	at, start := base+p.Offset(), p.State()
 	raw, err := p.Raw()
 	if err != nil {
 		return asError(err, base)
 	}
+	end := p.State()
 	sub := func(r *rule) error {
 		if c.budget -= len(raw); c.budget < 0 {
 			return &Error{Reason: strictjson.ReasonLimit, Offset: at, Msg: "alternatives nested too often"}
 		}
-		return c.value(strictjson.NewParser(raw, len(raw)), at, r)
+		p.Return(start)
+		err := c.value(p, base, r)
+		p.Return(end)
+		return err
 	}
-	if err := c.plain(strictjson.NewParser(raw, len(raw)), at, r); err != nil {
+	p.Return(start)
+	if err := c.plain(p, base, r); err != nil {
 		return err
 	}
 	limit := func(err error) bool {
@@ -413,7 +418,7 @@ func (c *checker) value(p *strictjson.Parser, base int, r *rule) error {
 			if limit(err) {
 				return err
 			}
-			if e := asError(err, at); best == nil || e.Offset > best.Offset {
+			if e := asError(err, base); best == nil || e.Offset > best.Offset {
 				best = e
 			}
 		}
@@ -455,7 +460,7 @@ func (c *checker) value(p *strictjson.Parser, base int, r *rule) error {
 // class consumes an object, or a string that stands for one.
 func (c *checker) class(p *strictjson.Parser, base int, r *rule) error {
 	k := p.Kind()
-	at := base + p.Offset()
+	at, start := base+p.Offset(), p.State()
 	bad := func(format string, args ...any) error {
 		return &Error{Reason: ReasonSchema, Offset: at, Msg: fmt.Sprintf(format, args...)}
 	}
@@ -469,26 +474,23 @@ func (c *checker) class(p *strictjson.Parser, base int, r *rule) error {
 			return bad("want an object or the identifier of one, found %.60q", s)
 		}
 		return nil
-	case k != strictjson.Object && k != strictjson.Invalid:
+	case k == strictjson.Invalid:
+		return asError(p.Skip(), base)
+	case k != strictjson.Object:
 		return bad("want an object, found %v", k)
 	}
-	raw, err := p.Raw()
-	if err != nil {
-		return asError(err, base)
-	}
-	if c.budget -= len(raw); c.budget < 0 {
-		return &Error{Reason: strictjson.ReasonLimit, Offset: at, Msg: "objects nested too often"}
-	}
 	var name string
-	q := strictjson.NewParser(raw, len(raw))
-	if err := q.Object(func(member []byte) error {
-		if string(member) == "type" && q.Kind() == strictjson.String {
-			name, err = q.String()
+	if err := p.Object(func(member []byte) (err error) {
+		if string(member) == "type" && p.Kind() == strictjson.String {
+			name, err = p.String()
 			return err
 		}
-		return q.Skip()
+		return p.Skip()
 	}); err != nil {
-		return asError(err, at)
+		return asError(err, base)
+	}
+	if c.budget -= base + p.Offset() - at; c.budget < 0 {
+		return &Error{Reason: strictjson.ReasonLimit, Offset: at, Msg: "objects nested too often"}
 	}
 	class, ok := r.classes[name]
 	if !ok {
@@ -503,7 +505,8 @@ func (c *checker) class(p *strictjson.Parser, base int, r *rule) error {
 	if class == nil || name == "" {
 		return nil // an extension, whose rules are others'
 	}
-	return c.value(strictjson.NewParser(raw, len(raw)), at, class)
+	p.Return(start)
+	return c.value(p, base, class)
 }
 
 func (r *rule) forbidden() string {
@@ -563,7 +566,7 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 		err := p.Array(func(i int) error {
 			n++
 			p.Kind() // skips white space
-			s := span{i: i, from: base + p.Offset()}
+			s := span{i: i, from: base + p.Offset(), start: p.State()}
 			var err error
 			if r.items == nil {
 				err = p.Skip()
@@ -572,7 +575,7 @@ func (c *checker) plain(p *strictjson.Parser, base int, r *rule) error {
 			}
 			if err == nil && r.unique {
 				s.to = base + p.Offset()
-				err = c.another(&seen, s)
+				err = c.another(p, &seen, s)
 			}
 			if err != nil {
 				e := asError(err, base)
@@ -744,7 +747,10 @@ func iri(s string, absolute bool) bool {
 }
 
 // A span is one element of an array and where it is in the document.
-type span struct{ i, from, to int }
+type span struct {
+	i, from, to int
+	start       strictjson.State
+}
 
 // distinct has the elements of an array that were seen.
 type distinct struct {
@@ -754,29 +760,32 @@ type distinct struct {
 
 // another notes an element among those seen and fails when it is equal to one
 // of them, whatever the order of names in objects.
-func (c *checker) another(d *distinct, s span) error {
+func (c *checker) another(p *strictjson.Parser, d *distinct, s span) error {
 	if s.i == 0 {
 		d.first = s
 		return nil
 	}
 	if s.i == 1 {
 		d.byHash = make(map[uint64][]span)
-		if err := c.note(d.byHash, d.first); err != nil {
+		if err := c.note(p, d.byHash, d.first); err != nil {
 			return err
 		}
 	}
-	return c.note(d.byHash, s)
+	return c.note(p, d.byHash, s)
 }
 
-func (c *checker) note(seen map[uint64][]span, s span) error {
+func (c *checker) note(p *strictjson.Parser, seen map[uint64][]span, s span) error {
 	raw := c.doc[s.from:s.to]
 	if c.budget -= len(raw); c.budget < 0 {
 		return &Error{Reason: strictjson.ReasonLimit, Offset: s.from, Msg: "lists nested too often"}
 	}
-	h, err := hash(strictjson.NewParser(raw, len(raw)))
+	end := p.State()
+	p.Return(s.start)
+	h, err := hash(p)
 	if err != nil {
-		return asError(err, s.from)
+		return err // not of what was read before
 	}
+	p.Return(end)
 	for _, o := range seen[h] {
 		if c.budget -= len(raw); c.budget < 0 {
 			return &Error{Reason: strictjson.ReasonLimit, Offset: s.from, Msg: "lists nested too often"}

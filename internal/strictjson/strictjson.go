@@ -102,6 +102,18 @@ func (p *Parser) fail(reason, format string, args ...any) error {
 // Offset returns the offset of the next unread byte.
 func (p *Parser) Offset() int { return p.pos }
 
+// A State is where a parser stands, between two values.
+type State struct{ pos, depth, values, seen int }
+
+// State returns where the parser stands, for [Parser.Return].
+func (p *Parser) State() State { return State{p.pos, p.depth, p.values, len(p.seen)} }
+
+// Return takes the parser to where it stood in the same array or object before,
+// to read a value again; that reading it failed is forgotten.
+func (p *Parser) Return(s State) {
+	p.pos, p.depth, p.values, p.seen, p.err = s.pos, s.depth, s.values, p.seen[:s.seen], nil
+}
+
 // Since returns what was read from an offset on, which is part of the document.
 func (p *Parser) Since(offset int) []byte { return p.data[offset:p.pos:p.pos] }
 
