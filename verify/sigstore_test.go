@@ -184,15 +184,15 @@ func TestWitnesses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := verify.Open(c.bundle, trust, now)
-		if (err == nil) != c.passes {
+		if _, err := verify.Open(c.bundle, trust, now); (err == nil) != c.passes {
 			t.Errorf("%s: %v", c.what, err)
 		}
 		trust, err = new(verify.Trust).WithSigstore(root, verify.Sigstore{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v, err = verify.Open(c.bundle, trust, now); err != nil {
+		v, err := verify.Open(c.bundle, trust, now)
+		if err != nil {
 			t.Fatal(err)
 		}
 		id := v.Signatures()[0].Principal.Identity()
