@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -193,7 +194,7 @@ func (p *program) diff(oldFile, newFile string) error {
 	} else {
 		var rows [][]string
 		for _, c := range d.Changes {
-			change := short(c.From) + " → " + short(c.To)
+			change := cmp.Or(short(c.From), "none") + " → " + cmp.Or(short(c.To), "none")
 			switch c.Kind {
 			case diff.Added:
 				change = short(c.To)

@@ -126,6 +126,10 @@ var (
 	copyrightLine = regexp.MustCompile(`(?i)^[\s/*#;.\-]*((?:copyright|©|\(c\))[\s:].*)$`)
 	placeholder   = regexp.MustCompile(`(?i)[\[<{](yyyy|year|name)|copyright (notice|holder|owner|statement|and|law|license|interest|in |or|the |to )|copyright\s*[.;,]`)
 	hasYearOrMark = regexp.MustCompile(`(?i)[0-9]{4}|©|\(c\)|copyright (by )?[A-Z]`)
+	// What begins with "(c)" alone is more often the third item of a list:
+	// "(c) You must retain" (Apache-2.0, 4).
+	item = regexp.MustCompile(`(?i)^\(c\)`)
+	year = regexp.MustCompile(`(?i)[0-9]{4}|copyright|©`)
 )
 
 // Copyright returns the copyright lines of a licence file, in order and without
@@ -140,7 +144,7 @@ func Copyright(text []byte) []string {
 			continue
 		}
 		m := copyrightLine.FindStringSubmatch(strings.TrimRight(line, "\r\n \t"))
-		if m == nil || placeholder.MatchString(m[1]) || !hasYearOrMark.MatchString(m[1]) {
+		if m == nil || placeholder.MatchString(m[1]) || !hasYearOrMark.MatchString(m[1]) || item.MatchString(m[1]) && !year.MatchString(m[1]) {
 			continue
 		}
 		s := strings.Join(strings.Fields(m[1]), " ")

@@ -73,8 +73,9 @@ func TestDetect(t *testing.T) {
 
 func TestCopyright(t *testing.T) {
 	text := mit + "// Copyright 2009 The Go Authors.\r\nCopyright [yyyy] [name of copyright owner]\nCopyright 2009 The Go Authors.\n" +
-		"copyright notice that is included in\n   © 2020 B\nCopyright \xff 2021 C\n"
-	want := []string{"Copyright (c) 2014 A. Person <a@example.org>", "Copyright 2009 The Go Authors.", "© 2020 B", "Copyright \uFFFD 2021 C"}
+		"copyright notice that is included in\n   © 2020 B\nCopyright \xff 2021 C\n" +
+		"      (c) You must retain, in the Source form of any Derivative Works\n (c) 2022 D\n(C) Copyright E\n"
+	want := []string{"Copyright (c) 2014 A. Person <a@example.org>", "Copyright 2009 The Go Authors.", "© 2020 B", "Copyright \uFFFD 2021 C", "(c) 2022 D", "(C) Copyright E"}
 	if got := Copyright([]byte(text)); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
