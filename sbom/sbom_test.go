@@ -478,3 +478,25 @@ func FuzzReadXML(f *testing.F) {
 	fuzzRead(f, CycloneDXXML17)
 }
 func FuzzReadTagValue(f *testing.F) { f.Add([]byte(foreignTagValue)); fuzzRead(f, SPDXTagValue) }
+
+func TestAppendIndented(t *testing.T) {
+	for _, v := range []any{nil, "", `a"b\`, []any{}, map[string]any{}, map[string]any{"a{": []any{1, "x,y", map[string]any{}, []any{[]any{}}}, "b\\": map[string]any{":": `\"`}}, true, 1.5} {
+		compact, err := compactJSON(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want bytes.Buffer
+		if err := json.Indent(&want, compact, "    ", "  "); err != nil {
+			t.Fatal(err)
+		}
+		if got := appendIndented(nil, compact, "    "); string(got) != want.String() {
+			t.Errorf("%s: %s, want %s", compact, got, want.String())
+		}
+		if !equalButSpace(want.Bytes(), compact) {
+			t.Errorf("%s is not equal to itself with space", compact)
+		}
+		if len(compact) > 2 && (equalButSpace(want.Bytes(), compact[:len(compact)-1]) || equalButSpace(append([]byte("0"), compact...), compact)) {
+			t.Errorf("%s is equal to something else", compact)
+		}
+	}
+}

@@ -393,3 +393,43 @@ func TestPlainWord(t *testing.T) {
 		}
 	}
 }
+
+// A value can be read again after it could not be read as something else.
+func TestReturn(t *testing.T) {
+	p := NewParser([]byte(`{"a": 1, "b": {"c": "x", "d": [2]}, "e": 3}`), 0)
+	var names, inner []string
+	err := p.Object(func(name []byte) error {
+		names = append(names, string(name))
+		if string(name) != "b" {
+			return p.Skip()
+		}
+		start := p.State()
+		if err := p.Object(func([]byte) error { _, err := p.Int(); return err }); err == nil {
+			t.Error("a string was read as a number")
+		}
+		p.Return(start)
+		return p.Object(func(name []byte) error {
+			inner = append(inner, string(name))
+			return p.Skip()
+		})
+	})
+	if err == nil {
+		err = p.End()
+	}
+	if err != nil || len(names) != 3 || len(inner) != 2 {
+		t.Errorf("%v, names %q, %q inside", err, names, inner)
+	}
+	// Names are compared as before.
+	p = NewParser([]byte(`{"a": {"a": 1}, "a": 2}`), 0)
+	err = p.Object(func([]byte) error {
+		start := p.State()
+		if err := p.Skip(); err != nil {
+			return err
+		}
+		p.Return(start)
+		return p.Skip()
+	})
+	if err == nil {
+		t.Error("a name that comes twice was read")
+	}
+}
