@@ -38,10 +38,16 @@ const builder = "https://hallmark.build/examples/release/v1"
 const outDir = ".hallmark-out"
 
 // exclude leaves out of the source tree what is not source: git's own files
-// and earlier releases.
+// and earlier releases, the one in dist, where they go by default, included.
 func (r *releaser) exclude(p string) bool {
 	if p == ".git" || p == outDir {
 		return true
+	}
+	if p == "dist" {
+		earlier, _ := filepath.Glob(filepath.Join(r.root, "dist", "*.report.json"))
+		if _, err := os.Stat(filepath.Join(r.root, "dist", "policy.yaml")); err == nil && len(earlier) > 0 {
+			return true
+		}
 	}
 	out, err := filepath.Abs(r.out)
 	if err != nil {
