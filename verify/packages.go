@@ -37,6 +37,12 @@ func (l *packageList) add(r provenance.ResourceDescriptor) {
 func (s *solver) agreeOnPackages() *Finding {
 	for _, r := range s.v.rules {
 		for i, st := range r.packages {
+			if len(s.statementsOf(st)) == 0 { // else withholding the bill would switch the rule off
+				s.dependsOn(st)
+				return &Finding{Reason: ReasonPackages, Stage: st.name,
+					Message: fmt.Sprintf("%s: no statement of %s is there to list packages", r.label, st.name),
+					Mend:    "supply the attestation of the stage"}
+			}
 			for _, other := range r.packages[:i] {
 				for _, a := range s.statementsOf(st) {
 					for _, b := range s.statementsOf(other) {

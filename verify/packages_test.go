@@ -125,6 +125,20 @@ func TestD4_SamePackages(t *testing.T) {
 	}
 }
 
+// Withholding the statements of a stage does not switch the rule off.
+func TestAttackD4_OptionalStage(t *testing.T) {
+	p := packagesPolicy(predicate.TypeCycloneDX)
+	p.Stages["fetch"] = &verify.Stage{Requires: requires("sbm"), Inputs: []string{"npm"}, Optional: true}
+	p.Stages["build"].From = []verify.Flow{{Stage: "fetch", Optional: true}}
+	p.Rules[0].SamePackages = []string{"build", "fetch"}
+	const a = "pkg:npm/a@1=one"
+	whole := signed(built(dependencies(a), files("app")), "bld")
+	contents := signed(bill("cyclonedx", a), "sbm")
+	refused(t, verify.ReasonPackages, p, "app", whole, contents)
+	p.Rules = nil // and nothing else is amiss
+	pass(t, p, "app", whole, contents)
+}
+
 // Both documents of a build must agree with it, each by itself.
 func TestD4_EveryStatement(t *testing.T) {
 	p := packagesPolicy(predicate.TypeCycloneDX)

@@ -1086,6 +1086,9 @@ func (r *reference) duties(choice map[string]*refChoice) error {
 			}
 		}
 		for _, a := range rule.SamePackages {
+			if len(choice[a].statements) == 0 {
+				return fmt.Errorf("D4: %s has no statement", a)
+			}
 			for _, x := range choice[a].statements {
 				mine := r.listed(&rule, x)
 				if len(mine) == 0 {

@@ -130,18 +130,7 @@ func comparePEP440(a, b pep440) int {
 		return c
 	}
 	for i := range min(len(a.local), len(b.local)) {
-		x, y := a.local[i], b.local[i]
-		c := 0
-		switch nx, ny := digits(x), digits(y); {
-		case nx && ny:
-			c = numbers(x, y)
-		case nx:
-			c = 1
-		case ny:
-			c = -1
-		default:
-			c = strings.Compare(x, y)
-		}
+		c := part(a.local[i], b.local[i])
 		if c != 0 {
 			return c
 		}

@@ -243,20 +243,23 @@ var RubyGems = order("RubyGems", func(s string) ([]string, bool) {
 		if i < len(b) {
 			y = b[i]
 		}
-		c := 0
-		switch nx, ny := digits(x), digits(y); {
-		case nx && ny:
-			c = numbers(x, y)
-		case nx:
-			c = 1
-		case ny:
-			c = -1
-		default:
-			c = strings.Compare(x, y)
-		}
+		c := part(x, y)
 		if c != 0 {
 			return c
 		}
 	}
 	return 0
 })
+
+// part compares parts of versions: numbers as such, and above what is none.
+func part(x, y string) int {
+	switch nx, ny := digits(x), digits(y); {
+	case nx && ny:
+		return numbers(x, y)
+	case nx:
+		return 1
+	case ny:
+		return -1
+	}
+	return strings.Compare(x, y)
+}

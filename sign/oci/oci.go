@@ -33,7 +33,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,6 +40,7 @@ import (
 	"github.com/hallmark-build/hallmark/internal/atomicfile"
 	"github.com/hallmark-build/hallmark/internal/dsse"
 	"github.com/hallmark-build/hallmark/internal/limits"
+	"github.com/hallmark-build/hallmark/internal/regular"
 	"github.com/hallmark-build/hallmark/internal/strictjson"
 	"github.com/hallmark-build/hallmark/provenance"
 	"github.com/hallmark-build/hallmark/provenance/predicate"
@@ -256,7 +256,7 @@ func readIndex(layout string) (*index, error) {
 	var marker struct {
 		Version string `json:"imageLayoutVersion"`
 	}
-	data, err := read(filepath.Join(layout, "oci-layout"))
+	data, err := read(layout, "oci-layout")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fail(ReasonLayout, "%s: not an OCI image layout: no file oci-layout", layout)
 	}
@@ -266,7 +266,7 @@ func readIndex(layout string) (*index, error) {
 	if err := strictjson.Into(data, limits.ImageManifest, &marker); err != nil || marker.Version != "1.0.0" {
 		return nil, fail(ReasonLayout, "%s: want imageLayoutVersion 1.0.0 in oci-layout, found %.50q", layout, marker.Version)
 	}
-	if data, err = read(filepath.Join(layout, "index.json")); err != nil {
+	if data, err = read(layout, "index.json"); err != nil {
 		return nil, err
 	}
 	bad := func(err error) error { return fail(ReasonLayout, "%s: index.json: %v", layout, err) }
@@ -330,7 +330,7 @@ func find(ctx context.Context, layout string, image provenance.Digest) (descript
 	if a := image.Algorithm(); a != provenance.SHA256 && a != provenance.SHA512 {
 		return descriptor{}, fail(ReasonLayout, "image %q: want its digest by sha256 or sha512", image)
 	}
-	data, err := read(blobPath(layout, image))
+	data, err := read(layout, blobPath("", image))
 	if errors.Is(err, fs.ErrNotExist) {
 		return descriptor{}, fail(ReasonLayout, "%s: no image %s", layout, image)
 	}
@@ -374,10 +374,8 @@ func put(layout, mediaType string, data []byte) (descriptor, error) {
 	}
 	d := descriptor{MediaType: mediaType, Digest: digest, Size: int64(len(data))}
 	path := blobPath(layout, digest)
-	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() <= limits.Statement {
-		if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
-			return d, nil
-		}
+	if old, err := regular.Read(path, int64(len(data))); err == nil && bytes.Equal(old, data) {
+		return d, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return descriptor{}, err
@@ -389,23 +387,16 @@ func blobPath(layout string, d provenance.Digest) string {
 	return filepath.Join(layout, "blobs", string(d.Algorithm()), d.Value())
 }
 
-// read reads a small file of a layout.
-func read(path string) ([]byte, error) {
-	info, err := os.Lstat(path) // a pipe would block in Open
+// read reads a small file of a layout, and follows no link out of it.
+func read(layout, name string) ([]byte, error) {
+	root, err := os.OpenRoot(layout)
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > limits.ImageManifest {
-		return nil, fail(ReasonLayout, "%s: not a regular file of at most %d bytes", path, limits.ImageManifest)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limits.ImageManifest+1))
-	if err == nil && len(data) > limits.ImageManifest {
-		err = fail(ReasonLayout, "%s: larger than %d bytes", path, limits.ImageManifest)
+	defer root.Close()
+	data, err := regular.ReadIn(root, name, limits.ImageManifest)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(ReasonLayout, "%s: %v", layout, err)
 	}
 	return data, err
 }
