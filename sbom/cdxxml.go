@@ -375,6 +375,33 @@ func (r *cdxReader) xml(doc io.Reader, v cdxVersion, component func(n *xmlNode, 
 	var deps []cdxDependency
 	var comps []cdxComposition
 	var compositions *xmlNode
+	// each reads the elements of a list of the document one by one.
+	each := func(list string, read func(n *xmlNode) error) error {
+		for {
+			k, err := x.next()
+			if k == nil || err != nil {
+				return err
+			}
+			x.nodes = 0
+			n, err := x.node(k)
+			if err != nil {
+				return err
+			}
+			if n.space != "" {
+				continue
+			}
+			t := rules.Kid(rules.Kid("/bom", list), n.name)
+			if t == "" {
+				return bad(n, "the format has no such element here")
+			}
+			if err := rules.Check(ruled{n}, t); err != nil {
+				return ruleError(err)
+			}
+			if err := read(n); err != nil {
+				return err
+			}
+		}
+	}
 	for {
 		s, err := x.next()
 		if err != nil {
@@ -405,60 +432,19 @@ func (r *cdxReader) xml(doc io.Reader, v cdxVersion, component func(n *xmlNode, 
 				r.keepNode(&r.o.members, n, "")
 			}
 		case name == "components":
-			for {
-				k, err := x.next()
-				if err != nil {
-					return err
-				}
-				if k == nil {
-					break
-				}
-				x.nodes = 0
-				n, err := x.node(k)
-				if err != nil {
-					return err
-				}
-				if n.space != "" {
-					continue
-				}
-				if t := rules.Kid(rules.Kid("/bom", name), n.name); t == "" {
-					return bad(n, "the format has no such element here")
-				} else if err := rules.Check(ruled{n}, t); err != nil {
-					return ruleError(err)
-				}
-				if err := component(n, ""); err != nil {
-					return err
-				}
+			if err := each(name, func(n *xmlNode) error { return component(n, "") }); err != nil {
+				return err
 			}
 		case name == "dependencies":
-			for {
-				k, err := x.next()
-				if err != nil {
-					return err
-				}
-				if k == nil {
-					break
-				}
-				x.nodes = 0
-				n, err := x.node(k)
-				if err != nil {
-					return err
-				}
-				if n.space != "" {
-					continue
-				}
-				if t := rules.Kid(rules.Kid("/bom", name), n.name); t == "" {
-					return bad(n, "the format has no such element here")
-				} else if err := rules.Check(ruled{n}, t); err != nil {
-					return ruleError(err)
-				}
+			err := each(name, func(n *xmlNode) error {
 				d, err := dependency(n)
-				if err != nil {
-					return err
-				}
-				if !r.streamed {
+				if err == nil && !r.streamed {
 					deps = append(deps, d)
 				}
+				return err
+			})
+			if err != nil {
+				return err
 			}
 		default:
 			n, err := x.node(s)
